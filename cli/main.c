@@ -1,0 +1,65 @@
+// main.c - the command `leyden`: a table of subcommands
+#include <stdio.h>
+#include <string.h>
+
+#include "commands.h"
+#include "core/nearest.h"
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary;
+} commands[] = {
+    {"attend", cmd_attend, "run queries, keys and values through analog attention (.npy in and out)"},
+    {"cell", cmd_cell, "the law of the memory cell: codes, currents, residuals, leakage; plot"},
+    {"config", cmd_config, "show, validate or compare hardware descriptions"},
+    {"params", cmd_params, "list every hardware parameter with unit, range, default, meaning"},
+};
+
+enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
+
+static void print_help(FILE *out) {
+    fprintf(out, "usage: leyden COMMAND [OPTION]...\n\n"
+                 "Attention computed in the memory that holds the KV cache, simulated bit-true.\n\n"
+                 "commands:\n");
+    for (int i = 0; i < N_COMMANDS; i++) {
+        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+    }
+    fprintf(out, "\nleyden COMMAND --help explains a command; leyden --version prints the version.\n"
+                 "exit codes: 0 done, 1 failed, 2 bad usage or input, 130 interrupted\n");
+}
+
+static int fail_unknown(const char *name) {
+    int nearest = 0;
+    for (int i = 1; i < N_COMMANDS; i++) {
+        if (ley_edit_distance(commands[i].name, name) <
+            ley_edit_distance(commands[nearest].name, name)) {
+            nearest = i;
+        }
+    }
+    fprintf(stderr, "leyden: unknown command '%s'; did you mean '%s'? (leyden --help lists all)\n",
+            name, commands[nearest].name);
+    return 2;
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        print_help(stderr);
+        return 2;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("leyden " LEYDEN_VERSION "\n");
+        return 0;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        print_help(stdout);
+        return 0;
+    }
+    for (int i = 0; i < N_COMMANDS; i++) {
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            return commands[i].run(argc - 1, argv + 1);
+        }
+    }
+    return fail_unknown(argv[1]);
+}

@@ -1,0 +1,59 @@
+// session.c - hardware options, errors, progress, Ctrl-C
+#include "session.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t is_interrupted;
+
+enum ley_status session_hardware(struct ley_hardware *hardware,
+                                 const struct hardware_options *options) {
+    LEY_TRY(ley_hardware_load(hardware, options->name));
+    for (int i = 0; i < options->set.n; i++) {
+        LEY_TRY(ley_params_set_pair(ley_hardware_params(), hardware, options->set.text[i]));
+    }
+    return LEY_OK;
+}
+
+int session_fail(const char *command, enum ley_status status) {
+    fprintf(stderr, "leyden %s: %s\n", command, ley_error_text());
+    switch (status) {
+    case LEY_E_MEMORY:
+    case LEY_E_MISSING:
+        return EXIT_FAILED;
+    case LEY_E_INTERRUPTED:
+        return EXIT_INTERRUPTED;
+    default:
+        return EXIT_USAGE;
+    }
+}
+
+static void on_signal(int number) {
+    (void)number;
+    is_interrupted = 1;
+}
+
+void session_catch_interrupts(void) {
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+static bool report(void *context, int64_t n_done, int64_t n_total) {
+    if (isatty(STDERR_FILENO) && n_total > 1) {
+        int width = (int)(30 * n_done / n_total);
+        fprintf(stderr, "\r%s [%.*s%*s] %lld/%lld", (const char *)context, width,
+                "##############################", 30 - width, "", (long long)n_done,
+                (long long)n_total);
+        if (n_done == n_total) {
+            fputc('\n', stderr);
+        }
+    }
+    return !is_interrupted;
+}
+
+struct ley_progress session_progress(const char *label) {
+    return (struct ley_progress){report, (void *)(uintptr_t)label};
+}

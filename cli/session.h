@@ -1,0 +1,30 @@
+// session.h - what all commands share: exit codes, hardware options, progress, interruption.
+#pragma once
+#include "leyden.h"
+#include "options.h"
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
+
+// Options that choose a hardware: name or file, overrides.
+struct hardware_options {
+    const char *name;
+    struct text_list set;
+};
+
+// Rows to put into a command's option table for a struct hardware_options called `hw`.
+#define HARDWARE_ROWS(hw)                                                                          \
+    {"hw", 0, OPTION_TEXT, &(hw).name, "PRESET|FILE", "hardware: a preset or a YAML file (paper)"}, \
+    {"set", 0, OPTION_REPEAT, &(hw).set, "KEY=VALUE", "override a parameter (leyden params)"}
+
+// Loads the hardware and applies the overrides in their order.
+enum ley_status session_hardware(struct ley_hardware *hardware,
+                                 const struct hardware_options *options);
+
+// Prints "leyden COMMAND: detail" on stderr and returns the exit code of the status.
+int session_fail(const char *command, enum ley_status status);
+
+// From now on Ctrl-C (and SIGTERM) asks running work to stop cleanly.
+void session_catch_interrupts(void);
+
+// A progress bar on stderr, drawn only on a terminal; stops the work after Ctrl-C.
+struct ley_progress session_progress(const char *label);

@@ -1,0 +1,25 @@
+// clock.c - seconds to ticks and back
+//
+// Rounding s * period / tick cannot miss: its error is below 2^20 * s * 2^-52 ticks, less than
+// half a tick for every s below 2^31 tokens.
+#include "array/clock.h"
+
+#include <math.h>
+
+#include "core/assert.h"
+
+enum { TICKS_LOG2 = 20, MAX_PERIODS_LOG2 = 40 };
+
+int64_t ley_clock_ticks(double t_s, double token_period_s) {
+    double periods = t_s / token_period_s;
+    LEY_ASSERT(periods >= 0 && periods <= ldexp(1, MAX_PERIODS_LOG2));
+    return llrint(ldexp(periods, TICKS_LOG2));
+}
+
+double ley_clock_seconds(int64_t ticks, double token_period_s) {
+    return (double)ticks * ldexp(token_period_s, -TICKS_LOG2);
+}
+
+double ley_clock_age_s(int64_t n_tokens, double token_period_s) {
+    return ley_clock_seconds(n_tokens << TICKS_LOG2, token_period_s);
+}

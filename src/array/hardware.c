@@ -1,0 +1,152 @@
+// hardware.c - parameters of a chip, presets, and checks that they fit together
+#include "array/hardware.h"
+
+#include <dirent.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/datadir.h"
+#include "core/file.h"
+#include "core/memory.h"
+
+enum { MAX_PRESET_BYTES = 1 << 16, NAME_BYTES = 1024 };
+
+static const struct ley_param rows[] = {
+#define LEY_PARAM(key, type, field, default, low, high, choices, unit, doc, source)                \
+    {key,     LEY_PARAM_##type, offsetof(struct ley_hardware, field), default, low, high,          \
+     choices, unit,             doc,                                  source},
+#include "device/cell_params.def"
+
+#include "circuit/converter_params.def"
+
+#include "array/array_params.def"
+#undef LEY_PARAM
+};
+
+static const struct ley_param_table table = {rows, sizeof rows / sizeof rows[0]};
+
+const struct ley_param_table *ley_hardware_params(void) {
+    return &table;
+}
+
+// Appends the names of the YAML files beside the preset `known` to text.
+static void list_presets(char *text, size_t n_text, const char *known) {
+    char folder[NAME_BYTES];
+    snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(known, '/') - known), known);
+    struct dirent **entry = NULL;
+    int n_entries = scandir(folder, &entry, NULL, alphasort);
+    for (int i = 0; i < n_entries; i++) {
+        char *dot = strrchr(entry[i]->d_name, '.');
+        if (dot && strcmp(dot, ".yaml") == 0) {
+            size_t n = strlen(text);
+            snprintf(text + n, n_text - n, "%s%.*s", n ? ", " : "", (int)(dot - entry[i]->d_name),
+                     entry[i]->d_name);
+        }
+        free(entry[i]);
+    }
+    free(entry);
+}
+
+static enum ley_status find_preset(char *path, size_t n_path, const char *name) {
+    size_t n = strlen(name);
+    if (strchr(name, '/') || (n > 5 && strcmp(name + n - 5, ".yaml") == 0)) {
+        if ((size_t)snprintf(path, n_path, "%s", name) >= n_path) {
+            return ley_fail(LEY_E_ARGUMENT, "the name of the hardware file is too long");
+        }
+        return LEY_OK;
+    }
+    char file[NAME_BYTES];
+    snprintf(file, sizeof file, "hardware/%.200s.yaml", name);
+    if (ley_data_path(path, n_path, file) == LEY_OK) {
+        return LEY_OK;
+    }
+    char known[512] = "";
+    LEY_TRY(ley_data_path(path, n_path, "hardware/paper.yaml"));
+    list_presets(known, sizeof known, path);
+    return ley_fail(LEY_E_ARGUMENT, "unknown hardware '%.80s'; known are %s, or the path of a .yaml "
+                    "file", name, known);
+}
+
+// A table named by a preset is first looked for beside the preset.
+static enum ley_status anchor_table(struct ley_hardware *hardware, const char *preset_path) {
+    const char *slash = strrchr(preset_path, '/');
+    char path[NAME_BYTES * 2];
+    if (hardware->cell.table_csv[0] == '/' || !slash) {
+        return LEY_OK;
+    }
+    snprintf(path, sizeof path, "%.*s/%s", (int)(slash - preset_path), preset_path,
+             hardware->cell.table_csv);
+    return ley_file_exists(path) ? ley_params_set(&table, hardware, "cell.table_csv", path)
+                                 : LEY_OK;
+}
+
+enum ley_status ley_hardware_load(struct ley_hardware *hardware, const char *name_or_path) {
+    char path[NAME_BYTES];
+    char *text;
+    size_t n_bytes;
+    memset(hardware, 0, sizeof *hardware); // padding too: specs are compared as bytes
+    ley_params_init(&table, hardware);
+    LEY_TRY(find_preset(path, sizeof path, name_or_path));
+    LEY_TRY(ley_file_read(&text, &n_bytes, path, MAX_PRESET_BYTES));
+    enum ley_status status = ley_params_read_yaml(&table, hardware, text, n_bytes, path);
+    ley_free(text);
+    return status == LEY_OK ? anchor_table(hardware, path) : status;
+}
+
+int ley_hardware_ring(const struct ley_hardware *hardware) {
+    return hardware->array.ring ? hardware->array.ring : hardware->array.window;
+}
+
+int ley_hardware_n_tiles(const struct ley_hardware *hardware) {
+    int n_columns = hardware->array.n_columns;
+    return (ley_hardware_ring(hardware) + n_columns - 1) / n_columns;
+}
+
+// M17: written once, then each query head of the group in turn
+double ley_hardware_busy_s(const struct ley_hardware *hardware, int n_queries_per_bank) {
+    const struct ley_time_spec *t = &hardware->time;
+    double read_s = t->q_pulse_s + t->phi_pulse_s + t->output_pulse_s;
+    return t->write_s + n_queries_per_bank * read_s + t->digital_sum_s;
+}
+
+enum ley_status ley_hardware_check(const struct ley_hardware *hardware, int n_queries_per_bank) {
+    const struct ley_converter_spec *converter = &hardware->converter;
+    if (converter->q_levels == 1 || converter->kv_levels == 1 || converter->output_levels == 1) {
+        return ley_fail(LEY_E_ARGUMENT, "%s is 1: a converter has at least 2 levels (0: continuous)",
+                        converter->q_levels == 1    ? "dac.q_levels"
+                        : converter->kv_levels == 1 ? "dac.kv_levels"
+                                                    : "output.levels");
+    }
+    if (hardware->cell.v_ref_v > hardware->cell.v_dd_v) {
+        return ley_fail(LEY_E_ARGUMENT, "cell.v_ref_v is %g V, above cell.v_dd_v = %g V",
+                        hardware->cell.v_ref_v, hardware->cell.v_dd_v);
+    }
+    if (hardware->array.ring != 0 && hardware->array.ring < hardware->array.window) {
+        return ley_fail(LEY_E_ARGUMENT, "array.ring is %d, shorter than array.window = %d; give the "
+                        "ring at least as many columns as the window",
+                        hardware->array.ring, hardware->array.window);
+    }
+    double busy_s = ley_hardware_busy_s(hardware, n_queries_per_bank);
+    if (busy_s > hardware->time.token_period_s * (1 + 1e-12)) {
+        return ley_fail(LEY_E_ARGUMENT, "the phases of one token take %g s with %d queries a bank, "
+                        "longer than time.token_period_s = %g s; shorten phases or raise the period",
+                        busy_s, n_queries_per_bank, hardware->time.token_period_s);
+    }
+    return LEY_OK;
+}
+
+enum ley_status ley_hardware_create_cell(struct ley_cell **cell,
+                                         const struct ley_hardware *hardware) {
+    char path[NAME_BYTES];
+    const char *chosen = hardware->cell.table_csv;
+    *cell = NULL;
+    if (hardware->cell.law == LEY_CELL_TABLE && !ley_file_exists(chosen)) {
+        if (chosen[0] == '/' || ley_data_path(path, sizeof path, chosen) != LEY_OK) {
+            return ley_fail(LEY_E_IO, "cannot open the cell table %s (cell.table_csv)", chosen);
+        }
+        chosen = path;
+    }
+    return ley_cell_create(cell, &hardware->cell, chosen);
+}

@@ -1,0 +1,60 @@
+// hardware.h - the complete description of a chip: cell, periphery, arrays, time; and its presets.
+#pragma once
+#include "circuit/converter.h"
+#include "core/param.h"
+#include "device/cell.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum ley_arithmetic { LEY_ARITHMETIC_DOUBLE, LEY_ARITHMETIC_FLOAT }; // ORDER array.arithmetic
+
+// Plain data; array_params.def documents units, ranges and sources of the fields.
+struct ley_array_spec {
+    int n_rows, n_columns; // of one sub-array
+    int window, ring;
+    int arithmetic; // enum ley_arithmetic
+};
+
+struct ley_time_spec {
+    double token_period_s;
+    double write_s, q_pulse_s, phi_pulse_s, output_pulse_s, digital_sum_s; // phases, in order
+};
+
+struct ley_hardware {
+    struct ley_cell_spec cell;
+    struct ley_converter_spec converter;
+    struct ley_array_spec array;
+    struct ley_time_spec time;
+};
+
+// Every parameter of struct ley_hardware. Static storage.
+const struct ley_param_table *ley_hardware_params(void);
+
+// Loads a preset by name ("paper") or a YAML file by path (anything with '/' or ending in .yaml);
+// what it does not name keeps its default. An unknown name lists the known ones.
+LEY_MUST_CHECK enum ley_status ley_hardware_load(struct ley_hardware *hardware,
+                                                 const char *name_or_path);
+
+// Checks that the parameters do not contradict each other, for heads whose `n_queries_per_bank`
+// query heads read one bank in turn. Fails with LEY_E_ARGUMENT and what to change.
+LEY_MUST_CHECK enum ley_status ley_hardware_check(const struct ley_hardware *hardware,
+                                                  int n_queries_per_bank);
+
+// Resolves the cell of the spec; finds its table beside the preset or in Leyden's own data.
+LEY_MUST_CHECK enum ley_status ley_hardware_create_cell(struct ley_cell **cell,
+                                                        const struct ley_hardware *hardware);
+
+// Columns of the ring of one bank (array.ring, or the window).
+int ley_hardware_ring(const struct ley_hardware *hardware);
+
+// Sub-arrays of K along the ring of one bank.
+int ley_hardware_n_tiles(const struct ley_hardware *hardware);
+
+// Time [s] that the arrays of a layer are busy with one token (M17).
+double ley_hardware_busy_s(const struct ley_hardware *hardware, int n_queries_per_bank);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,74 @@
+// attention.h - analog attention of one layer: query heads on banks, over a sequence or a token.
+//
+// Shapes: B batch, Hq query heads, Hkv key-value heads (Hq is a multiple of Hkv; query head h reads
+// bank h / (Hq / Hkv)), T tokens, D head width, N tiles in use. Arrays are row-major doubles.
+//
+// Two ways to the same bits: ley_attention_forward computes all T queries at once from the formulas
+// of MODEL.md; ley_stream_step (stream.h) feeds banks token by token. Both use time t * period.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "array/hardware.h"
+#include "attention/scaler.h"
+
+struct ley_ledger;
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ley_attention_shape {
+    int n_query_heads, n_kv_heads, head_dim;
+};
+
+// A layer's attention: hardware, cell, scalers. Plain to read, owned as a whole.
+struct ley_attention {
+    struct ley_hardware hardware;
+    struct ley_attention_shape shape;
+    struct ley_cell *cell;
+    struct ley_scaler *scaler[LEY_N_SIGNALS]; // [signal][head], see ley_attention_n_heads
+};
+
+// Checks the hardware, resolves its cell, sets initial scalers (S4.1). `hardware` is copied.
+LEY_MUST_CHECK enum ley_status ley_attention_create(struct ley_attention **attention,
+                                                    const struct ley_hardware *hardware,
+                                                    const struct ley_attention_shape *shape);
+
+// NULL is accepted.
+void ley_attention_destroy(struct ley_attention *attention);
+
+// Heads that have their own scaler for a signal: Hq for q and output, Hkv for k and v.
+int ley_attention_n_heads(const struct ley_attention_shape *shape, enum ley_signal signal);
+
+// Where to note what happened inside; any pointer may be NULL, memory is the caller's, zeroed.
+// Codes exist only where the quantiser is on.
+struct ley_attention_trace {
+    int64_t n_tokens; // T of the arrays below
+    double *s, *phi;  // (B, Hq, T, T) mean current / S_sat; pulse 0..1; [.., query, key]
+    double *a;        // (B, Hq, N, T, D) partial output of each tile / A_sat, before the clip
+    int32_t *q_code;  // (B, Hq, T, D)
+    int32_t *k_code, *v_code; // (B, Hkv, T, D)
+    int32_t *out_code;        // (B, Hq, N, T, D)
+};
+
+// Tiles of a bank that T tokens touch: N above.
+int ley_attention_n_tiles(const struct ley_hardware *hardware, int64_t n_tokens);
+
+// Called between heads with the heads done so far; false stops the run (LEY_E_INTERRUPTED).
+struct ley_progress {
+    bool (*report)(void *context, int64_t n_done, int64_t n_total);
+    void *context;
+};
+
+// Runs T tokens of B sequences: q (B, Hq, T, D), k and v (B, Hkv, T, D), as they come from the
+// projections, to out (B, Hq, T, D). Threads share the heads; results do not depend on their
+// number. trace, ledger (added to) and progress may be NULL. Fails for memory or when stopped.
+LEY_MUST_CHECK enum ley_status ley_attention_forward(
+    double *out, const struct ley_attention *attention, const double *q, const double *k,
+    const double *v, int64_t n_batch, int64_t n_tokens, const struct ley_attention_trace *trace,
+    struct ley_ledger *ledger, const struct ley_progress *progress);
+
+#ifdef __cplusplus
+}
+#endif

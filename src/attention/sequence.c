@@ -1,0 +1,229 @@
+// sequence.c - attention over a whole sequence: the reference
+//
+// For each (sequence, key-value head): scale and convert all k and v once; then for each query head
+// of the group, each query t and each tile n, in this order (MODEL.md, M15):
+//     column p of the tile holds token s = p + ring * floor((t - p) / ring), if p <= t;
+//     it is live when t - s < window; its age is (t - s) periods
+// and the tile does the rest (tile.c). No state is kept between queries: which token sits where
+// follows from arithmetic, which is what the bank (bank.c) is checked against.
+// O(B Hq T min(T, window) D) cell reads; memory O(T D) a thread.
+#include <omp.h>
+
+#include "array/clock.h"
+#include "array/tile.h"
+#include "attention/attention.h"
+#include "attention/trace_impl.h"
+#include "circuit/dac.h"
+#include "core/memory.h"
+#include "event/ledger.h"
+
+// What one thread works with.
+struct scratch {
+    double *k_u, *v_u;         // (T, D) cell states [V]
+    double *pulse, *phi;       // (D), (columns of a tile)
+    struct ley_column *column; // (columns of a tile)
+};
+
+struct run {
+    const struct ley_attention *attention;
+    const double *q, *k, *v;
+    double *out;
+    int64_t n_tokens;
+    int n_tiles;
+    struct ley_decay *decay; // [lag]
+    struct ley_quantiser pulse_grid, write_grid;
+    const struct ley_attention_trace *trace;
+    struct ley_ledger *ledger; // one per (sequence, key-value head), or NULL
+};
+
+// Cell states of all tokens of one key-value head (M18, M9, M1).
+static void store(double *u, const struct run *run, const double *x, enum ley_signal signal,
+                  int64_t pair, struct ley_ledger *ledger) {
+    const struct ley_attention *attention = run->attention;
+    int64_t h = pair % attention->shape.n_kv_heads;
+    int head_dim = attention->shape.head_dim;
+    for (int64_t s = 0; s < run->n_tokens; s++) {
+        double *u_s = u + s * head_dim;
+        ley_scale(u_s, x + (pair * run->n_tokens + s) * head_dim, head_dim,
+                  &attention->scaler[signal][h], ledger);
+        ley_trace_stored(run->trace, attention, signal, pair, s, u_s);
+        ley_dac_voltages(u_s, u_s, head_dim, &run->write_grid, ledger);
+        for (int d = 0; d < head_dim; d++) {
+            u_s[d] = ley_cell_write(attention->cell, u_s[d]);
+        }
+    }
+    if (ledger) {
+        ledger->cells_written += (uint64_t)(run->n_tokens * head_dim);
+    }
+}
+
+// Live columns of tile n as query t finds them.
+static int gather(struct scratch *scratch, const struct run *run, int64_t t, int n) {
+    const struct ley_hardware *hardware = &run->attention->hardware;
+    int64_t ring = ley_hardware_ring(hardware), head_dim = run->attention->shape.head_dim;
+    int64_t first = (int64_t)n * hardware->array.n_columns;
+    int n_live = 0;
+    for (int64_t p = first; p < first + hardware->array.n_columns && p < ring && p <= t; p++) {
+        int64_t s = p + (t - p) / ring * ring;
+        if (t - s >= hardware->array.window) {
+            continue; // gated
+        }
+        scratch->column[n_live++] = (struct ley_column){
+            .k_u = scratch->k_u + s * head_dim,
+            .v_u = scratch->v_u + s * head_dim,
+            .decay = run->decay[t - s],
+            .token = s,
+        };
+    }
+    return n_live;
+}
+
+static void run_query(struct scratch *scratch, const struct run *run, int64_t head, int64_t t,
+                      struct ley_ledger *ledger) {
+    const struct ley_attention *attention = run->attention;
+    int head_dim = attention->shape.head_dim;
+    int64_t h = head % attention->shape.n_query_heads;
+    int64_t offset = (head * run->n_tokens + t) * head_dim;
+    double *y = run->out + offset;
+    struct ley_tile_spec tile = {&attention->hardware, attention->cell, head_dim};
+
+    ley_scale(scratch->pulse, run->q + offset, head_dim, &attention->scaler[LEY_SIGNAL_Q][h],
+              ledger);
+    ley_trace_query(run->trace, attention, head, t, scratch->pulse);
+    ley_dac_pulses(scratch->pulse, scratch->pulse, head_dim, &run->pulse_grid, ledger);
+    for (int d = 0; d < head_dim; d++) {
+        y[d] = 0;
+    }
+    struct ley_read_trace read = ley_trace_read(run->trace, attention, head, t);
+    for (int n = 0; n < run->n_tiles; n++) {
+        int n_live = gather(scratch, run, t, n);
+        if (n_live > 0) {
+            struct ley_tile_trace trace = ley_trace_tile(&read, n);
+            ley_tile_read(y, &tile, scratch->pulse, scratch->column, n_live, scratch->phi, &trace,
+                          ledger);
+        }
+    }
+    ley_scale(y, y, head_dim, &attention->scaler[LEY_SIGNAL_OUTPUT][h], ledger);
+    if (ledger) {
+        ledger->queries++;
+    }
+}
+
+// One key-value head of one sequence, with all query heads that read it.
+static void run_pair(struct scratch *scratch, const struct run *run, int64_t pair) {
+    const struct ley_attention_shape *shape = &run->attention->shape;
+    int64_t n_group = shape->n_query_heads / shape->n_kv_heads;
+    struct ley_ledger *ledger = run->ledger ? &run->ledger[pair] : NULL;
+    store(scratch->k_u, run, run->k, LEY_SIGNAL_K, pair, ledger);
+    store(scratch->v_u, run, run->v, LEY_SIGNAL_V, pair, ledger);
+    if (ledger) {
+        ledger->columns_written += (uint64_t)run->n_tokens;
+    }
+    for (int64_t head = pair * n_group; head < (pair + 1) * n_group; head++) {
+        for (int64_t t = 0; t < run->n_tokens; t++) {
+            run_query(scratch, run, head, t, ledger);
+        }
+    }
+}
+
+static bool allocate(struct scratch *scratch, const struct run *run) {
+    size_t head_dim = (size_t)run->attention->shape.head_dim;
+    size_t n_columns = (size_t)run->attention->hardware.array.n_columns;
+    scratch->k_u = ley_alloc((size_t)run->n_tokens * head_dim, sizeof(double));
+    scratch->v_u = ley_alloc((size_t)run->n_tokens * head_dim, sizeof(double));
+    scratch->pulse = ley_alloc(head_dim, sizeof(double));
+    scratch->phi = ley_alloc(n_columns, sizeof(double));
+    scratch->column = ley_alloc(n_columns, sizeof(struct ley_column));
+    return scratch->k_u && scratch->v_u && scratch->pulse && scratch->phi && scratch->column;
+}
+
+static void release(struct scratch *scratch, int n) {
+    for (int i = 0; scratch && i < n; i++) {
+        ley_free(scratch[i].k_u);
+        ley_free(scratch[i].v_u);
+        ley_free(scratch[i].pulse);
+        ley_free(scratch[i].phi);
+        ley_free(scratch[i].column);
+    }
+    ley_free(scratch);
+}
+
+// Runs all pairs on the threads; false when stopped. Each pair has its own ledger and output.
+static bool run_pairs(struct scratch *scratch, const struct run *run, int64_t n_pairs,
+                      const struct ley_progress *progress) {
+    bool is_stopped = false;
+    int64_t n_done = 0;
+#pragma omp parallel for schedule(dynamic)
+    for (int64_t pair = 0; pair < n_pairs; pair++) {
+        bool skip;
+#pragma omp atomic read
+        skip = is_stopped;
+        if (!skip) {
+            run_pair(&scratch[omp_get_thread_num()], run, pair);
+        }
+#pragma omp critical(ley_progress)
+        if (progress && !progress->report(progress->context, ++n_done, n_pairs)) {
+#pragma omp atomic write
+            is_stopped = true;
+        }
+    }
+    return !is_stopped;
+}
+
+static enum ley_status prepare(struct run *run, struct scratch **scratch, int n_threads,
+                               int64_t n_pairs, const struct ley_ledger *ledger) {
+    const struct ley_hardware *hardware = &run->attention->hardware;
+    int64_t n_lags = run->n_tokens < hardware->array.window ? run->n_tokens
+                                                            : hardware->array.window;
+    *scratch = ley_alloc((size_t)n_threads, sizeof **scratch);
+    run->decay = ley_alloc((size_t)n_lags, sizeof *run->decay);
+    run->ledger = ledger ? ley_alloc((size_t)n_pairs, sizeof *run->ledger) : NULL;
+    bool is_ready = *scratch && run->decay && (run->ledger || !ledger);
+    for (int i = 0; is_ready && i < n_threads; i++) {
+        is_ready = allocate(&(*scratch)[i], run);
+    }
+    if (!is_ready) {
+        return ley_fail_memory("attention over a sequence", (size_t)run->n_tokens,
+                               2 * sizeof(double) * (size_t)run->attention->shape.head_dim);
+    }
+    for (int64_t lag = 0; lag < n_lags; lag++) {
+        run->decay[lag] = ley_cell_decay(
+            run->attention->cell, ley_clock_age_s(lag, hardware->time.token_period_s));
+    }
+    return LEY_OK;
+}
+
+enum ley_status ley_attention_forward(double *out, const struct ley_attention *attention,
+                                      const double *q, const double *k, const double *v,
+                                      int64_t n_batch, int64_t n_tokens,
+                                      const struct ley_attention_trace *trace,
+                                      struct ley_ledger *ledger,
+                                      const struct ley_progress *progress) {
+    const struct ley_hardware *hardware = &attention->hardware;
+    int64_t n_pairs = n_batch * attention->shape.n_kv_heads;
+    struct run run = {
+        .attention = attention,
+        .q = q,
+        .k = k,
+        .v = v,
+        .out = out,
+        .n_tokens = n_tokens,
+        .n_tiles = ley_attention_n_tiles(hardware, n_tokens),
+        .pulse_grid = ley_pulse_grid(&hardware->converter),
+        .write_grid = ley_write_grid(&hardware->converter, hardware->cell.v_dd_v),
+        .trace = trace,
+    };
+    struct scratch *scratch = NULL;
+    int n_threads = omp_get_max_threads();
+    enum ley_status status = prepare(&run, &scratch, n_threads, n_pairs, ledger);
+    if (status == LEY_OK && !run_pairs(scratch, &run, n_pairs, progress)) {
+        status = ley_fail(LEY_E_INTERRUPTED, "stopped on request");
+    }
+    for (int64_t pair = 0; ledger && status == LEY_OK && pair < n_pairs; pair++) {
+        ley_ledger_add(ledger, &run.ledger[pair]); // in this order, whatever thread did it
+    }
+    release(scratch, n_threads);
+    ley_free(run.decay);
+    ley_free(run.ledger);
+    return status;
+}

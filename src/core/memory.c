@@ -1,0 +1,30 @@
+// memory.c - zeroed, aligned blocks with a readable tail
+#include "core/memory.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGNMENT = 64, TAIL = 64 };
+
+void *ley_alloc(size_t n_items, size_t item_bytes) {
+    if (item_bytes != 0 && n_items > (SIZE_MAX / 2 - ALIGNMENT - TAIL) / item_bytes) {
+        return NULL;
+    }
+    size_t bytes = n_items * item_bytes + TAIL;
+    bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; // aligned_alloc wants a multiple
+    void *block = aligned_alloc(ALIGNMENT, bytes);
+    if (block) {
+        memset(block, 0, bytes);
+    }
+    return block;
+}
+
+void ley_free(void *block) {
+    free(block);
+}
+
+enum ley_status ley_fail_memory(const char *what, size_t n_items, size_t item_bytes) {
+    return ley_fail(LEY_E_MEMORY, "out of memory: %s needs %zu x %zu bytes", what, n_items,
+                    item_bytes);
+}

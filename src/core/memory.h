@@ -1,0 +1,26 @@
+// memory.h - the library's only source of memory.
+//
+// Blocks are zeroed, aligned to 64 bytes, and readable for 64 bytes past their end, so that
+// vector code may load a whole register at the tail (never store there).
+#pragma once
+#include <stddef.h>
+
+#include "core/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Returns n_items * item_bytes zeroed bytes, or NULL (also when the product overflows).
+// Zero items give a valid, empty block. The caller frees it with ley_free.
+void *ley_alloc(size_t n_items, size_t item_bytes);
+
+// Frees a block of ley_alloc; NULL is accepted.
+void ley_free(void *block);
+
+// The status of a failed ley_alloc: says what was wanted and how large it was.
+enum ley_status ley_fail_memory(const char *what, size_t n_items, size_t item_bytes);
+
+#ifdef __cplusplus
+}
+#endif

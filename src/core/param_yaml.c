@@ -1,0 +1,145 @@
+// param_yaml.c - presets: two levels of YAML maps onto a parameter table
+//
+// Reads the event stream of libyaml, which holds one event at a time: a hostile file can cost no
+// more memory than its own size. Aliases, anchors, sequences, and deeper nesting are refused.
+#include <string.h>
+#include <yaml.h>
+
+#include "core/memory.h"
+#include "core/param.h"
+
+enum { KEY_BYTES = 128, MAX_KEYS = 256 };
+
+struct reader {
+    yaml_parser_t parser;
+    const char *name; // of the file, for messages
+    const struct ley_param_table *table;
+    void *spec;
+    char group[KEY_BYTES]; // "" at top level
+    int line;              // of the event last read
+    int n_seen;
+    char seen[MAX_KEYS][KEY_BYTES]; // a key given twice is a mistake worth telling
+};
+
+static enum ley_status fail_at(const struct reader *reader, const char *what) {
+    return ley_fail(LEY_E_FORMAT, "%s:%d: %s", reader->name, reader->line, what);
+}
+
+static enum ley_status next_event(struct reader *reader, yaml_event_t *event) {
+    if (!yaml_parser_parse(&reader->parser, event)) {
+        reader->line = (int)reader->parser.problem_mark.line + 1;
+        return fail_at(reader, reader->parser.problem ? reader->parser.problem : "not YAML");
+    }
+    reader->line = (int)event->start_mark.line + 1;
+    return LEY_OK;
+}
+
+static enum ley_status copy_scalar(char *out, size_t n_out, const struct reader *reader,
+                                   const yaml_event_t *event) {
+    if (event->type != YAML_SCALAR_EVENT) {
+        return fail_at(reader, "expected 'key: value' (no lists, aliases or deeper maps)");
+    }
+    if (event->data.scalar.length >= n_out ||
+        memchr(event->data.scalar.value, '\0', event->data.scalar.length)) {
+        return fail_at(reader, "a key or value is too long");
+    }
+    memcpy(out, event->data.scalar.value, event->data.scalar.length);
+    out[event->data.scalar.length] = '\0';
+    return LEY_OK;
+}
+
+static enum ley_status note_key(struct reader *reader, const char *key) {
+    for (int i = 0; i < reader->n_seen; i++) {
+        if (strcmp(reader->seen[i], key) == 0) {
+            return ley_fail(LEY_E_FORMAT, "%s:%d: '%s' is given twice", reader->name, reader->line,
+                            key);
+        }
+    }
+    if (reader->n_seen == MAX_KEYS) {
+        return fail_at(reader, "too many keys");
+    }
+    snprintf(reader->seen[reader->n_seen++], KEY_BYTES, "%s", key);
+    return LEY_OK;
+}
+
+static enum ley_status set_value(struct reader *reader, const char *name, const char *value) {
+    if (!*reader->group && strcmp(name, "description") == 0) {
+        return LEY_OK;
+    }
+    char key[KEY_BYTES * 2], where[KEY_BYTES * 4];
+    snprintf(key, sizeof key, "%s%s%s", reader->group, *reader->group ? "." : "", name);
+    if (strlen(key) >= KEY_BYTES) {
+        return fail_at(reader, "a key is too long");
+    }
+    LEY_TRY(note_key(reader, key));
+    enum ley_status status = ley_params_set(reader->table, reader->spec, key, value);
+    if (status != LEY_OK) {
+        snprintf(where, sizeof where, "%.400s:%d", reader->name, reader->line);
+        return ley_fail_within(status, where);
+    }
+    return LEY_OK;
+}
+
+// Handles the event after a key: a scalar is its value, a map opens a group.
+static enum ley_status read_value(struct reader *reader, const char *name,
+                                  const yaml_event_t *event) {
+    if (event->type == YAML_MAPPING_START_EVENT && !*reader->group && !event->data.mapping_start.anchor) {
+        LEY_TRY(note_key(reader, name));
+        snprintf(reader->group, sizeof reader->group, "%s", name);
+        return LEY_OK;
+    }
+    char value[LEY_PATH_BYTES * 4];
+    LEY_TRY(copy_scalar(value, sizeof value, reader, event));
+    return set_value(reader, name, value);
+}
+
+// One step inside the top map; sets *is_done at its end.
+static enum ley_status read_entry(struct reader *reader, bool *is_done) {
+    yaml_event_t event;
+    LEY_TRY(next_event(reader, &event));
+    if (event.type == YAML_MAPPING_END_EVENT) {
+        *is_done = !*reader->group;
+        reader->group[0] = '\0';
+        yaml_event_delete(&event);
+        return LEY_OK;
+    }
+    char name[KEY_BYTES];
+    enum ley_status status = copy_scalar(name, sizeof name, reader, &event);
+    yaml_event_delete(&event);
+    LEY_TRY(status);
+    LEY_TRY(next_event(reader, &event));
+    status = read_value(reader, name, &event);
+    yaml_event_delete(&event);
+    return status;
+}
+
+static enum ley_status expect(struct reader *reader, yaml_event_type_t type, const char *what) {
+    yaml_event_t event;
+    LEY_TRY(next_event(reader, &event));
+    enum ley_status status = event.type == type ? LEY_OK : fail_at(reader, what);
+    yaml_event_delete(&event);
+    return status;
+}
+
+static enum ley_status read_document(struct reader *reader) {
+    LEY_TRY(expect(reader, YAML_STREAM_START_EVENT, "not YAML"));
+    LEY_TRY(expect(reader, YAML_DOCUMENT_START_EVENT, "the file is empty"));
+    LEY_TRY(expect(reader, YAML_MAPPING_START_EVENT, "expected a map of parameters"));
+    for (bool is_done = false; !is_done;) {
+        LEY_TRY(read_entry(reader, &is_done));
+    }
+    LEY_TRY(expect(reader, YAML_DOCUMENT_END_EVENT, "expected the end of the file"));
+    return expect(reader, YAML_STREAM_END_EVENT, "expected one document only");
+}
+
+enum ley_status ley_params_read_yaml(const struct ley_param_table *table, void *spec,
+                                     const char *text, size_t n_bytes, const char *name) {
+    struct reader reader = {.name = name, .table = table, .spec = spec};
+    if (!yaml_parser_initialize(&reader.parser)) {
+        return ley_fail_memory("YAML parser", 1, sizeof reader.parser);
+    }
+    yaml_parser_set_input_string(&reader.parser, (const unsigned char *)text, n_bytes);
+    enum ley_status status = read_document(&reader);
+    yaml_parser_delete(&reader.parser);
+    return status;
+}

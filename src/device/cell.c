@@ -1,0 +1,116 @@
+// cell.c - the gain cell: write, leak, read
+//
+// Three laws share one interface so that any of them can sit in an array: linear (M4), cubic (M5)
+// and a monotone curve through a measured table (M6). Leakage acts on the state before the law is
+// applied, so it needs no case of its own per law: the i-th power of u decays as delta^i and a
+// constant term does not decay, which is what the cell does (SPEC S1.7).
+#include "device/cell.h"
+
+#include <math.h>
+
+#include "core/assert.h"
+#include "core/memory.h"
+#include "device/cell_table.h"
+#include "device/curve.h"
+
+struct ley_cell {
+    struct ley_cell_spec spec;
+    const struct ley_cell_ops *ops;
+    struct ley_curve *curve; // table law only: current [A] against stored voltage [V]
+};
+
+// The required slots of a law.
+struct ley_cell_ops {
+    double (*current)(const struct ley_cell *cell, double u_v);
+    float (*current_f32)(const struct ley_cell *cell, float u_v);
+};
+
+// M4: i = slope * u
+static double linear_current(const struct ley_cell *cell, double u_v) {
+    return cell->spec.slope_a_per_v * u_v;
+}
+
+static float linear_current_f32(const struct ley_cell *cell, float u_v) {
+    return (float)cell->spec.slope_a_per_v * u_v;
+}
+
+// M5: i = p0 + p1 u + p2 u^2 + p3 u^3
+static double cubic_current(const struct ley_cell *cell, double u_v) {
+    const double *p = cell->spec.p_a;
+    return p[0] + u_v * (p[1] + u_v * (p[2] + u_v * p[3]));
+}
+
+static float cubic_current_f32(const struct ley_cell *cell, float u_v) {
+    const double *p = cell->spec.p_a;
+    return (float)p[0] + u_v * ((float)p[1] + u_v * ((float)p[2] + u_v * (float)p[3]));
+}
+
+// M6: i = monotone curve through the table at the stored voltage w = v_ref + u
+static double table_current(const struct ley_cell *cell, double u_v) {
+    return ley_curve_value(cell->curve, cell->spec.v_ref_v + u_v);
+}
+
+static float table_current_f32(const struct ley_cell *cell, float u_v) {
+    return (float)ley_curve_value(cell->curve, (float)cell->spec.v_ref_v + u_v);
+}
+
+static const struct ley_cell_ops laws[] = {
+    [LEY_CELL_LINEAR] = {linear_current, linear_current_f32},
+    [LEY_CELL_CUBIC] = {cubic_current, cubic_current_f32},
+    [LEY_CELL_TABLE] = {table_current, table_current_f32},
+};
+
+enum ley_status ley_cell_create(struct ley_cell **cell, const struct ley_cell_spec *spec,
+                                const char *table_path) {
+    *cell = NULL;
+    struct ley_cell *made = ley_alloc(1, sizeof *made);
+    if (!made) {
+        return ley_fail_memory("cell", 1, sizeof *made);
+    }
+    made->spec = *spec;
+    made->ops = &laws[spec->law];
+    if (spec->law == LEY_CELL_TABLE) {
+        enum ley_status status = ley_cell_table_load(&made->curve, table_path, spec->v_read_v);
+        if (status != LEY_OK) {
+            ley_cell_destroy(made);
+            return status;
+        }
+    }
+    *cell = made;
+    return LEY_OK;
+}
+
+void ley_cell_destroy(struct ley_cell *cell) {
+    if (cell) {
+        ley_curve_destroy(cell->curve);
+        ley_free(cell);
+    }
+}
+
+// M1: u = w - v_ref
+double ley_cell_write(const struct ley_cell *cell, double w_v) {
+    return w_v - cell->spec.v_ref_v;
+}
+
+// M7: delta = exp(-age / tau). In long double, then rounded: the exp of the C library for double
+// has variants per instruction set that may differ in the last bit; the extended one has not.
+struct ley_decay ley_cell_decay(const struct ley_cell *cell, double age_s) {
+    LEY_ASSERT(age_s >= 0);
+    double delta = (double)expl(-(long double)age_s / (long double)cell->spec.tau_s);
+    switch (cell->spec.leakage) {
+    case LEY_LEAK_RELAX:
+        return (struct ley_decay){.u_scale = delta, .i_scale = 1};
+    case LEY_LEAK_UNIFORM:
+        return (struct ley_decay){.u_scale = 1, .i_scale = delta};
+    default:
+        return (struct ley_decay){.u_scale = 1, .i_scale = 1};
+    }
+}
+
+double ley_cell_current(const struct ley_cell *cell, double u_v) {
+    return cell->ops->current(cell, u_v);
+}
+
+float ley_cell_current_f32(const struct ley_cell *cell, float u_v) {
+    return cell->ops->current_f32(cell, u_v);
+}

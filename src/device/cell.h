@@ -1,0 +1,60 @@
+// cell.h - one gain cell: what it stores, how it leaks, what current it gives when read.
+//
+// A cell holds a voltage w in 0..v_dd as charge; all laws are written in u = w - v_ref (M1).
+// Reading does not disturb the charge. While its read line is high a cell drives the current
+//     i = law(u * u_scale) * i_scale                                             [A]     (M3, M7)
+// into its bit line, where (u_scale, i_scale) is what leakage has left after the cell's age.
+#pragma once
+#include "core/param.h"
+#include "core/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum ley_cell_law { LEY_CELL_LINEAR, LEY_CELL_CUBIC, LEY_CELL_TABLE }; // ORDER cell.law
+enum ley_leakage { LEY_LEAK_NONE, LEY_LEAK_RELAX, LEY_LEAK_UNIFORM };  // ORDER cell.leakage
+
+// Plain data; cell_params.def documents units, ranges and sources of every field.
+struct ley_cell_spec {
+    int law; // enum ley_cell_law
+    double v_dd_v, v_ref_v;
+    double slope_a_per_v;
+    double p_a[4]; // coefficient of u^i, A/V^i
+    char table_csv[LEY_PATH_BYTES];
+    double v_read_v;
+    int leakage; // enum ley_leakage
+    double tau_s;
+};
+
+// What is left of a cell's state after some time; {1, 1} when just written.
+struct ley_decay {
+    double u_scale; // multiplies u
+    double i_scale; // multiplies the current
+};
+
+struct ley_cell; // a resolved spec: the law chosen, the table loaded
+
+// Resolves `spec` (copied). The table law reads the CSV from `table_path`, ignored by the others.
+LEY_MUST_CHECK enum ley_status ley_cell_create(struct ley_cell **cell,
+                                               const struct ley_cell_spec *spec,
+                                               const char *table_path);
+
+// NULL is accepted.
+void ley_cell_destroy(struct ley_cell *cell);
+
+// Charges a cell to `w_v` (0..v_dd) and returns its state u [V].
+double ley_cell_write(const struct ley_cell *cell, double w_v);
+
+// Leakage after `age_s` >= 0 seconds (M7). The same bits on every machine.
+struct ley_decay ley_cell_decay(const struct ley_cell *cell, double age_s);
+
+// Read current [A] of a cell in state u [V] under a full-height pulse (M4, M5 or M6).
+double ley_cell_current(const struct ley_cell *cell, double u_v);
+
+// The same law in float32 arithmetic throughout.
+float ley_cell_current_f32(const struct ley_cell *cell, float u_v);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,232 @@
+// cell_table.c - CSV of a cell sweep to one curve at the read amplitude
+//
+// Steps: find the columns by name, read the points, sort them by (Vstore, Vin), then cut along Vin
+// at the read amplitude. The cut is linear in Vin because sweeps are dense there; along Vstore,
+// where levels lie between points, the curve is monotone and smooth (curve.h).
+#include "device/cell_table.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "core/memory.h"
+
+enum { MAX_POINTS = 1 << 20, MAX_LINE = 512, MAX_COLUMNS = 16 };
+
+static const double largest_value = 1e9;      // volts or microamperes: beyond is no measurement
+static const double smallest_spacing_v = 1e-6; // closer points would make absurd slopes
+
+struct sample {
+    double v_store, v_in, i_ua;
+};
+
+struct columns {
+    int v_store, v_in, i_ua; // position in a line, -1 when absent
+};
+
+struct table {
+    struct sample *sample;
+    int n;
+};
+
+static int compare_samples(const void *a, const void *b) {
+    const struct sample *x = a, *y = b;
+    if (x->v_store != y->v_store) {
+        return x->v_store < y->v_store ? -1 : 1;
+    }
+    return (x->v_in > y->v_in) - (x->v_in < y->v_in);
+}
+
+// Copies the next line without its end into `line`; false when the text is used up or the line is
+// too long (then *text is NULL).
+static bool next_line(char line[MAX_LINE], const char **text) {
+    if (!**text) {
+        return false;
+    }
+    size_t n = strcspn(*text, "\n");
+    if (n >= MAX_LINE) {
+        *text = NULL;
+        return false;
+    }
+    memcpy(line, *text, n);
+    line[n] = '\0';
+    if (n > 0 && line[n - 1] == '\r') {
+        line[n - 1] = '\0';
+    }
+    *text += n + ((*text)[n] == '\n');
+    return true;
+}
+
+static struct columns find_columns(char *header) {
+    struct columns columns = {-1, -1, -1};
+    int i = 0;
+    char *rest = NULL;
+    for (char *name = strtok_r(header, ", \t", &rest); name; name = strtok_r(NULL, ", \t", &rest)) {
+        int *column = strcmp(name, "Vstore_V") == 0  ? &columns.v_store
+                      : strcmp(name, "Vin_V") == 0   ? &columns.v_in
+                      : strcmp(name, "Iout_uA") == 0 ? &columns.i_ua
+                                                     : NULL;
+        if (column) {
+            *column = i;
+        }
+        i++;
+    }
+    return columns;
+}
+
+static bool parse_sample(struct sample *sample, const char *line, const struct columns *columns,
+                         double v_read_v) {
+    double value[MAX_COLUMNS];
+    int n = 0;
+    for (const char *at = line; n < MAX_COLUMNS; at++) {
+        char *end;
+        value[n] = strtod(at, &end);
+        if (end == at || !(fabs(value[n]) < largest_value)) { // also refuses NaN
+            return false;
+        }
+        n++;
+        at = end + strspn(end, " \t");
+        if (*at != ',') {
+            if (*at != '\0') {
+                return false;
+            }
+            break;
+        }
+    }
+    if (columns->v_store >= n || columns->v_in >= n || columns->i_ua >= n) {
+        return false;
+    }
+    sample->v_store = value[columns->v_store];
+    sample->v_in = columns->v_in >= 0 ? value[columns->v_in] : v_read_v;
+    sample->i_ua = value[columns->i_ua];
+    return true;
+}
+
+static enum ley_status read_samples(struct table *table, const char *text, const char *name,
+                                    double v_read_v) {
+    char line[MAX_LINE];
+    int line_number = 1;
+    if (!next_line(line, &text)) {
+        return ley_fail(LEY_E_FORMAT, "%s: no header line", name);
+    }
+    struct columns columns = find_columns(line);
+    if (columns.v_store < 0 || columns.i_ua < 0 ||
+        (columns.v_in > columns.i_ua ? columns.v_in : columns.i_ua) >= MAX_COLUMNS) {
+        return ley_fail(LEY_E_FORMAT, "%s:1: the header must name Vstore_V, Iout_uA and, unless all "
+                        "points share one read voltage, Vin_V", name);
+    }
+    while (next_line(line, &text)) {
+        line_number++;
+        if (line[strspn(line, " \t")] == '\0' || line[0] == '#') {
+            continue;
+        }
+        if (table->n == MAX_POINTS ||
+            !parse_sample(&table->sample[table->n], line, &columns, v_read_v)) {
+            return ley_fail(LEY_E_FORMAT, "%s:%d: not a line of finite numbers", name, line_number);
+        }
+        table->n++;
+    }
+    return text ? LEY_OK : ley_fail(LEY_E_FORMAT, "%s:%d: line too long", name, line_number + 1);
+}
+
+// Current at one stored voltage: the n samples of `row` differ in Vin only, sorted.
+static bool cut_row(double *i_ua, const struct sample *row, int n, double v_read_v) {
+    if (v_read_v < row[0].v_in || v_read_v > row[n - 1].v_in) {
+        return false;
+    }
+    int k = 0;
+    while (k < n - 1 && row[k + 1].v_in < v_read_v) {
+        k++;
+    }
+    if (n == 1 || row[k].v_in == v_read_v) {
+        *i_ua = row[k].i_ua;
+        return true;
+    }
+    double t = (v_read_v - row[k].v_in) / (row[k + 1].v_in - row[k].v_in);
+    *i_ua = t == 1 ? row[k + 1].i_ua : row[k].i_ua + t * (row[k + 1].i_ua - row[k].i_ua);
+    return true;
+}
+
+static enum ley_status check_grid(const struct table *table, int n_in, const char *name) {
+    const struct sample *s = table->sample;
+    for (int i = 0; i < table->n; i++) {
+        bool starts_row = i % n_in == 0;
+        if (s[i].v_in != s[i % n_in].v_in || (!starts_row && s[i].v_store != s[i - 1].v_store) ||
+            (starts_row && i > 0 && s[i].v_store == s[i - 1].v_store)) {
+            return ley_fail(LEY_E_FORMAT, "%s: not a full grid near Vstore_V = %g, Vin_V = %g (a "
+                            "point is missing or given twice)", name, s[i].v_store, s[i].v_in);
+        }
+    }
+    return LEY_OK;
+}
+
+static enum ley_status make_curve(struct ley_curve **curve, const struct table *table,
+                                  const char *name, double v_read_v) {
+    const struct sample *s = table->sample;
+    int n_in = 1;
+    while (n_in < table->n && s[n_in].v_store == s[0].v_store) {
+        n_in++;
+    }
+    int n_store = table->n / n_in;
+    if (n_store < 2 || n_store * n_in != table->n) {
+        return ley_fail(LEY_E_FORMAT, "%s: %d points are no grid of at least two stored voltages",
+                        name, table->n);
+    }
+    LEY_TRY(check_grid(table, n_in, name));
+    double *x = ley_alloc((size_t)n_store, 2 * sizeof *x);
+    if (!x) {
+        return ley_fail_memory("cell table", (size_t)n_store, 2 * sizeof *x);
+    }
+    double *y = x + n_store;
+    enum ley_status status = LEY_OK;
+    for (int i = 0; i < n_store && status == LEY_OK; i++) {
+        const struct sample *row = &s[i * n_in];
+        x[i] = row->v_store;
+        if (!cut_row(&y[i], row, n_in, v_read_v)) {
+            status = ley_fail(LEY_E_ARGUMENT, "%s covers read voltages %g..%g V; cell.v_read_v is "
+                              "%g", name, row[0].v_in, row[n_in - 1].v_in, v_read_v);
+        }
+        y[i] *= 1e-6; // the column is in microamperes
+        if (status == LEY_OK && i > 0 && x[i] - x[i - 1] < smallest_spacing_v) {
+            status = ley_fail(LEY_E_FORMAT, "%s: Vstore_V = %.9g and %.9g are too close", name,
+                              x[i - 1], x[i]);
+        }
+    }
+    if (status == LEY_OK) {
+        status = ley_curve_create(curve, x, y, n_store);
+    }
+    ley_free(x);
+    return status;
+}
+
+// Every sample takes at least four bytes of text ("0,0\n"), which bounds their number.
+enum ley_status ley_cell_table_read(struct ley_curve **curve, const char *text, size_t n_bytes,
+                                    const char *name, double v_read_v) {
+    *curve = NULL;
+    if (strnlen(text, n_bytes) != n_bytes) {
+        return ley_fail(LEY_E_FORMAT, "%s: not a text file", name);
+    }
+    struct table table = {.sample = ley_alloc(n_bytes / 4 + 1, sizeof *table.sample)};
+    if (!table.sample) {
+        return ley_fail_memory("cell table", n_bytes / 4 + 1, sizeof *table.sample);
+    }
+    enum ley_status status = read_samples(&table, text, name, v_read_v);
+    if (status == LEY_OK) {
+        qsort(table.sample, (size_t)table.n, sizeof *table.sample, compare_samples);
+        status = make_curve(curve, &table, name, v_read_v);
+    }
+    ley_free(table.sample);
+    return status;
+}
+
+enum ley_status ley_cell_table_load(struct ley_curve **curve, const char *path, double v_read_v) {
+    char *text;
+    size_t n_bytes;
+    *curve = NULL;
+    LEY_TRY(ley_file_read(&text, &n_bytes, path, (size_t)1 << 26));
+    enum ley_status status = ley_cell_table_read(curve, text, n_bytes, path, v_read_v);
+    ley_free(text);
+    return status;
+}

@@ -1,0 +1,79 @@
+// curve.c - monotone piecewise cubic interpolation
+//
+// Slope at an inner point: the weighted harmonic mean of the two secants when they agree in sign,
+// else zero; at the ends the secant. That keeps every piece monotone between its points.
+#include "device/curve.h"
+
+#include "core/assert.h"
+#include "core/memory.h"
+
+struct point {
+    double x, y, slope;
+};
+
+struct ley_curve {
+    int n;
+    double index_per_x; // first guess of the piece: grids are nearly uniform
+    struct point point[];
+};
+
+static double limited_slope(const struct point *p) {
+    double h0 = p[0].x - p[-1].x, h1 = p[1].x - p[0].x;
+    double s0 = (p[0].y - p[-1].y) / h0, s1 = (p[1].y - p[0].y) / h1;
+    if (s0 * s1 <= 0) {
+        return 0;
+    }
+    double w0 = 2 * h1 + h0, w1 = h1 + 2 * h0;
+    return (w0 + w1) / (w0 / s0 + w1 / s1);
+}
+
+enum ley_status ley_curve_create(struct ley_curve **curve, const double *x, const double *y,
+                                 int n) {
+    LEY_ASSERT(n >= 2);
+    size_t n_bytes = sizeof(struct ley_curve) + (size_t)n * sizeof(struct point);
+    struct ley_curve *made = ley_alloc(1, n_bytes);
+    *curve = made;
+    if (!made) {
+        return ley_fail_memory("curve", 1, n_bytes);
+    }
+    made->n = n;
+    for (int i = 0; i < n; i++) {
+        LEY_ASSERT(i == 0 || x[i] > x[i - 1]);
+        made->point[i] = (struct point){x[i], y[i], 0};
+    }
+    struct point *p = made->point;
+    for (int i = 1; i < n - 1; i++) {
+        p[i].slope = limited_slope(&p[i]);
+    }
+    p[0].slope = (y[1] - y[0]) / (x[1] - x[0]);
+    p[n - 1].slope = (y[n - 1] - y[n - 2]) / (x[n - 1] - x[n - 2]);
+    made->index_per_x = (n - 1) / (x[n - 1] - x[0]);
+    return LEY_OK;
+}
+
+void ley_curve_destroy(struct ley_curve *curve) {
+    ley_free(curve);
+}
+
+double ley_curve_value(const struct ley_curve *curve, double x) {
+    const struct point *p = curve->point;
+    int last = curve->n - 1;
+    if (!(x > p[0].x)) {
+        return p[0].y;
+    }
+    if (x >= p[last].x) {
+        return p[last].y;
+    }
+    int i = (int)((x - p[0].x) * curve->index_per_x);
+    i = i < last ? i : last - 1;
+    while (x < p[i].x) {
+        i--;
+    }
+    while (x >= p[i + 1].x) {
+        i++;
+    }
+    double h = p[i + 1].x - p[i].x, t = (x - p[i].x) / h;
+    double a = (1 + 2 * t) * (1 - t) * (1 - t), b = t * (1 - t) * (1 - t);
+    double c = t * t * (3 - 2 * t), d = t * t * (t - 1);
+    return a * p[i].y + b * h * p[i].slope + c * p[i + 1].y + d * h * p[i + 1].slope;
+}

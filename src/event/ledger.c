@@ -1,0 +1,43 @@
+// ledger.c - one row of event.def is one field, one line of JSON, one term of every sum
+#include "event/ledger.h"
+
+#include <cjson/cJSON.h>
+
+#define IS_COUNT 1
+#define IS_AMOUNT 0
+
+static const struct ley_event events[] = {
+#define LEY_EVENT(name, kind, meaning) {#name, meaning, IS_##kind, offsetof(struct ley_ledger, name)},
+#include "event/event.def"
+#undef LEY_EVENT
+};
+
+enum { N_EVENTS = sizeof events / sizeof events[0] };
+
+const struct ley_event *ley_events(int *n_events) {
+    *n_events = N_EVENTS;
+    return events;
+}
+
+static const void *field_of(const struct ley_ledger *ledger, const struct ley_event *event) {
+    return (const char *)ledger + event->offset;
+}
+
+double ley_ledger_value(const struct ley_ledger *ledger, const struct ley_event *event) {
+    const void *field = field_of(ledger, event);
+    return event->is_count ? (double)*(const uint64_t *)field : *(const double *)field;
+}
+
+void ley_ledger_add(struct ley_ledger *total, const struct ley_ledger *part) {
+#define LEY_EVENT(name, kind, meaning) total->name += part->name;
+#include "event/event.def"
+#undef LEY_EVENT
+}
+
+struct cJSON *ley_ledger_json(const struct ley_ledger *ledger) {
+    struct cJSON *object = cJSON_CreateObject();
+    for (int i = 0; i < N_EVENTS; i++) {
+        cJSON_AddNumberToObject(object, events[i].name, ley_ledger_value(ledger, &events[i]));
+    }
+    return object;
+}
