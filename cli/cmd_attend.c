@@ -16,7 +16,7 @@ static const struct command command = {
     "attend --q Q.npy --k K.npy --v V.npy --out DIR [--hw PRESET|FILE] [OPTION]...",
     "Runs q (B,Hq,T,D), k and v (B,Hkv,T,D), as they come from the projections, through analog\n"
     "attention. Hq may be a multiple of Hkv: query heads then share banks.",
-    "Writes to DIR: out.npy (B,Hq,T,D) and ledger.json; with --dump also\n"
+    "Writes to DIR: out.npy (B,Hq,T,D) and ledger.json; with --dump also:\n"
     "  scores  S.npy (B,Hq,T,T), in units of S_sat, before the clip; 0 where gated\n"
     "  phi     phi.npy (B,Hq,T,T), pulses into V, 0..1\n"
     "  tiles   A.npy (B,Hq,tiles,T,D), partial outputs in units of A_sat, before the clip\n"
@@ -335,8 +335,8 @@ static void print_summary(const struct arrays *arrays, const struct options *opt
     int n_group = shape->n_query_heads / shape->n_kv_heads;
     int ring = ley_hardware_ring(hardware);
     int64_t n_used = arrays->n_tokens < ring ? arrays->n_tokens : ring;
-    printf("hardware   %s, window %d, ring %d columns in %d tiles\n", options->hw.name,
-           hardware->array.window, ring, ley_hardware_n_tiles(hardware));
+    printf("hardware   %s, window %d, ring %d columns, %d to a tile\n", options->hw.name,
+           hardware->array.window, ring, hardware->array.n_columns);
     printf("input      %lld x %lld tokens, %d query heads on %d banks, width %d\n",
            (long long)arrays->n_batch, (long long)arrays->n_tokens, shape->n_query_heads,
            shape->n_kv_heads, shape->head_dim);

@@ -1,0 +1,327 @@
+// test_attention.c - sequence and stream: the same bits; grouped heads; limits; threads; window mask
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+#include "support/support.h"
+
+struct data {
+    int64_t B, T;
+    struct ley_attention_shape shape;
+    int n_tiles;
+    double *q, *k, *v, *out;
+    struct ley_attention_trace trace;
+    struct ley_ledger ledger;
+};
+
+static double *new_array(int64_t n) {
+    double *x = ley_alloc((size_t)n, sizeof *x);
+    assert_non_null(x);
+    return x;
+}
+
+static struct data make_data(const struct ley_hardware *hardware, struct ley_attention_shape shape,
+                             int64_t B, int64_t T, uint64_t seed) {
+    struct data data = {.B = B, .T = T, .shape = shape};
+    int64_t n_q = B * shape.n_query_heads * T * shape.head_dim;
+    int64_t n_kv = B * shape.n_kv_heads * T * shape.head_dim;
+    data.n_tiles = ley_attention_n_tiles(hardware, T);
+    data.q = new_array(n_q);
+    data.k = new_array(n_kv);
+    data.v = new_array(n_kv);
+    data.out = new_array(n_q);
+    fill_random(data.q, (size_t)n_q, seed, -0.3, 1.2);
+    fill_random(data.k, (size_t)n_kv, seed + 1, -0.6, 0.6);
+    fill_random(data.v, (size_t)n_kv, seed + 2, -0.6, 0.6);
+    int64_t n_s = B * shape.n_query_heads * T * T;
+    data.trace = (struct ley_attention_trace){.n_tokens = T, .s = new_array(n_s),
+                                              .phi = new_array(n_s),
+                                              .a = new_array(n_q * data.n_tiles)};
+    return data;
+}
+
+static void free_data(struct data *data) {
+    double *all[] = {data->q, data->k, data->v, data->out, data->trace.s, data->trace.phi, data->trace.a};
+    for (int i = 0; i < 7; i++) {
+        ley_free(all[i]);
+    }
+}
+
+static void run_sequence(struct data *data, const struct ley_attention *attention) {
+    ASSERT_OK(ley_attention_forward(data->out, attention, data->q, data->k, data->v, data->B,
+                                    data->T, &data->trace, &data->ledger, NULL));
+}
+
+static void copy_token(double *token, const double *all, int64_t n_heads, int64_t T, int64_t D,
+                       int64_t t) {
+    for (int64_t h = 0; h < n_heads; h++) {
+        memcpy(token + h * D, all + (h * T + t) * D, (size_t)D * sizeof(double));
+    }
+}
+
+static void run_stream(struct data *data, const struct ley_attention *attention) {
+    int64_t D = data->shape.head_dim, n_q = data->B * data->shape.n_query_heads;
+    int64_t n_kv = data->B * data->shape.n_kv_heads;
+    double *q = new_array(n_q * D), *k = new_array(n_kv * D), *v = new_array(n_kv * D);
+    double *out = new_array(n_q * D);
+    struct ley_stream *stream;
+    ASSERT_OK(ley_stream_create(&stream, attention, data->B));
+    for (int64_t t = 0; t < data->T; t++) {
+        copy_token(q, data->q, n_q, data->T, D, t);
+        copy_token(k, data->k, n_kv, data->T, D, t);
+        copy_token(v, data->v, n_kv, data->T, D, t);
+        double t_s = (double)t * attention->hardware.time.token_period_s;
+        ley_stream_step(out, stream, q, k, v, t_s, &data->trace, &data->ledger);
+        for (int64_t h = 0; h < n_q; h++) {
+            memcpy(data->out + (h * data->T + t) * D, out + h * D, (size_t)D * sizeof(double));
+        }
+    }
+    assert_int_equal(ley_stream_n_tokens(stream), data->T);
+    ley_stream_destroy(stream);
+    ley_free(q);
+    ley_free(k);
+    ley_free(v);
+    ley_free(out);
+}
+
+static void assert_same_bits(const struct data *a, const struct data *b) {
+    size_t n_q = (size_t)(a->B * a->shape.n_query_heads * a->T * a->shape.head_dim);
+    size_t n_s = (size_t)(a->B * a->shape.n_query_heads * a->T * a->T);
+    assert_memory_equal(a->out, b->out, n_q * sizeof(double));
+    assert_memory_equal(a->trace.s, b->trace.s, n_s * sizeof(double));
+    assert_memory_equal(a->trace.phi, b->trace.phi, n_s * sizeof(double));
+    assert_memory_equal(a->trace.a, b->trace.a, n_q * (size_t)a->n_tiles * sizeof(double));
+}
+
+// Counts are equal; amounts are sums over heads in another order.
+static void assert_same_events(const struct ley_ledger *a, const struct ley_ledger *b) {
+    int n;
+    const struct ley_event *events = ley_events(&n);
+    for (int i = 0; i < n; i++) {
+        double x = ley_ledger_value(a, &events[i]), y = ley_ledger_value(b, &events[i]);
+        assert_true(x == y || (!events[i].is_count && fabs(x - y) <= 1e-9 * fabs(x)));
+    }
+}
+
+static void check_both_ways(struct ley_hardware *hardware, struct ley_attention_shape shape, int64_t B,
+                            int64_t T, uint64_t seed) {
+    struct ley_attention *attention;
+    ASSERT_OK(ley_attention_create(&attention, hardware, &shape));
+    for (int signal = 0; signal < LEY_N_SIGNALS; signal++) {
+        for (int h = 0; h < ley_attention_n_heads(&shape, (enum ley_signal)signal); h++) {
+            attention->scaler[signal][h].a += random_between(seed, (uint64_t)(signal * 64 + h), -0.3, 0.3);
+            attention->scaler[signal][h].b += random_between(seed, (uint64_t)(signal * 64 + h + 32), -0.1, 0.1);
+        }
+    }
+    struct data a = make_data(hardware, shape, B, T, seed), b = make_data(hardware, shape, B, T, seed);
+    run_sequence(&a, attention);
+    run_stream(&b, attention);
+    assert_same_bits(&a, &b);
+    assert_same_events(&a.ledger, &b.ledger);
+    assert_int_equal(a.ledger.queries, B * T * shape.n_query_heads);
+    assert_int_equal(a.ledger.columns_written, B * T * shape.n_kv_heads);
+    free_data(&a);
+    free_data(&b);
+    ley_attention_destroy(attention);
+}
+
+// Random shapes, all laws, both arithmetics and modes, leakage, grouped heads, up to three laps.
+static void test_sequence_equals_bank(void **state) {
+    (void)state;
+    static const char *const presets[] = {"paper", "paper-linear", "cmos", "ideal", "osfet"};
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        struct ley_hardware hardware;
+        ASSERT_OK(ley_hardware_load(&hardware, presets[seed % 5]));
+        int window = (int)random_between(seed, 1, 1, 40);
+        hardware.array.window = window;
+        hardware.array.ring = seed % 3 == 0 ? window + (int)random_between(seed, 2, 0, 20) : 0;
+        hardware.array.n_columns = (int)random_between(seed, 3, 1, 20);
+        hardware.array.n_rows = (int)random_between(seed, 4, 1, 20);
+        hardware.array.arithmetic = seed % 7 == 0;
+        hardware.cell.leakage = (int)(seed % 3);
+        hardware.cell.tau_s = hardware.time.token_period_s / random_between(seed, 5, 1e-4, 0.2);
+        int n_kv = (int)random_between(seed, 6, 1, 3), n_group = (int)random_between(seed, 7, 1, 4);
+        struct ley_attention_shape shape = {n_kv * n_group, n_kv, (int)random_between(seed, 8, 1, 24)};
+        int64_t T = seed % 4 == 0 ? 3 * window + 5 : (int64_t)random_between(seed, 9, 1, 2 * window + 2);
+        check_both_ways(&hardware, shape, 1 + (int64_t)(seed % 2), T, seed * 10);
+    }
+}
+
+static void test_real_tiles(void **state) {
+    (void)state;
+    struct ley_hardware hardware;
+    ASSERT_OK(ley_hardware_load(&hardware, "paper"));
+    hardware.array.window = 100;
+    check_both_ways(&hardware, (struct ley_attention_shape){2, 1, 64}, 1, 305, 77);
+}
+
+static void test_threads_do_not_matter(void **state) {
+    (void)state;
+    struct ley_hardware hardware;
+    struct ley_attention *attention;
+    struct ley_attention_shape shape = {6, 3, 16};
+    ASSERT_OK(ley_hardware_load(&hardware, "paper"));
+    hardware.array.window = 20;
+    ASSERT_OK(ley_attention_create(&attention, &hardware, &shape));
+    struct data one = make_data(&hardware, shape, 2, 50, 5);
+    omp_set_num_threads(1);
+    run_sequence(&one, attention);
+    for (int n_threads = 2; n_threads <= 3; n_threads++) {
+        struct data many = make_data(&hardware, shape, 2, 50, 5);
+        omp_set_num_threads(n_threads);
+        run_sequence(&many, attention);
+        assert_same_bits(&one, &many);
+        assert_memory_equal(&one.ledger, &many.ledger, sizeof one.ledger);
+        free_data(&many);
+    }
+    free_data(&one);
+    ley_attention_destroy(attention);
+}
+
+// A group of query heads on one bank is the same as each with a copy of the bank.
+static void test_grouped_heads(void **state) {
+    (void)state;
+    struct ley_hardware hardware;
+    ASSERT_OK(ley_hardware_load(&hardware, "paper"));
+    hardware.array.window = 16;
+    const int64_t T = 40, D = 8;
+    struct ley_attention_shape grouped = {4, 2, 8}, full = {4, 4, 8};
+    struct ley_attention *a, *b;
+    ASSERT_OK(ley_attention_create(&a, &hardware, &grouped));
+    ASSERT_OK(ley_attention_create(&b, &hardware, &full));
+    struct data x = make_data(&hardware, grouped, 1, T, 9), y = make_data(&hardware, full, 1, T, 9);
+    for (int64_t h = 0; h < 4; h++) {
+        memcpy(y.k + h * T * D, x.k + h / 2 * T * D, (size_t)(T * D) * sizeof(double));
+        memcpy(y.v + h * T * D, x.v + h / 2 * T * D, (size_t)(T * D) * sizeof(double));
+    }
+    run_sequence(&x, a);
+    run_sequence(&y, b);
+    assert_same_bits(&x, &y);
+    assert_int_equal(2 * x.ledger.cells_written, y.ledger.cells_written);
+    free_data(&x);
+    free_data(&y);
+    ley_attention_destroy(a);
+    ley_attention_destroy(b);
+}
+
+// As ideal as possible (linear, continuous, no leakage, saturations far away) the head is the exact
+// product sum_s max(q.k_s, 0) v_s, up to its scale.
+static void test_ideal_is_exact(void **state) {
+    (void)state;
+    struct ley_hardware hardware;
+    struct ley_attention *attention;
+    struct ley_attention_shape shape = {1, 1, 12};
+    const int64_t T = 30, D = 12;
+    ASSERT_OK(ley_hardware_load(&hardware, "ideal"));
+    hardware.converter.score_i_sat_a = hardware.converter.output_i_sat_a = 0.1;
+    ASSERT_OK(ley_attention_create(&attention, &hardware, &shape));
+    double scale = 19.3e-6 / 0.1 * 19.3e-6 / 0.1;
+    attention->scaler[LEY_SIGNAL_OUTPUT][0].a = 1 / scale;
+    struct data data = make_data(&hardware, shape, 1, T, 11);
+    fill_random(data.q, (size_t)(T * D), 1, 0, 1);         // inside the range of pulses
+    fill_random(data.k, (size_t)(T * D), 2, -0.45, 0.45);  // inside the range of voltages
+    fill_random(data.v, (size_t)(T * D), 3, -0.45, 0.45);
+    run_sequence(&data, attention);
+    for (int64_t t = 0; t < T; t++) {
+        double want[12] = {0};
+        for (int64_t s = 0; s <= t; s++) {
+            double dot = 0;
+            for (int64_t d = 0; d < D; d++) {
+                dot += data.q[t * D + d] * data.k[s * D + d];
+            }
+            for (int64_t d = 0; d < D && dot > 0; d++) {
+                want[d] += dot * data.v[s * D + d];
+            }
+        }
+        assert_true(largest_difference(data.out + t * D, want, 12) < 1e-12);
+    }
+    free_data(&data);
+    ley_attention_destroy(attention);
+}
+
+// More levels: the error against continuous converters falls like the step.
+static void test_more_levels_converge(void **state) {
+    (void)state;
+    double last = 1e9;
+    for (int levels = 8; levels <= 8192; levels *= 8) {
+        struct ley_hardware hardware;
+        struct ley_attention *fine, *continuous;
+        struct ley_attention_shape shape = {1, 1, 16};
+        ASSERT_OK(ley_hardware_load(&hardware, "ideal"));
+        ASSERT_OK(ley_attention_create(&continuous, &hardware, &shape));
+        hardware.converter.q_levels = hardware.converter.kv_levels = levels;
+        hardware.converter.output_levels = levels;
+        ASSERT_OK(ley_attention_create(&fine, &hardware, &shape));
+        struct data a = make_data(&hardware, shape, 1, 20, 3), b = make_data(&hardware, shape, 1, 20, 3);
+        run_sequence(&a, fine);
+        run_sequence(&b, continuous);
+        double error = largest_difference(a.out, b.out, 20 * 16);
+        assert_true(error < last / 4 && error < 8.0 / levels);
+        last = error;
+        free_data(&a);
+        free_data(&b);
+        ley_attention_destroy(fine);
+        ley_attention_destroy(continuous);
+    }
+}
+
+// A query sees the last `window` tokens: what lies before has no effect at all.
+static void test_window_forgets(void **state) {
+    (void)state;
+    struct ley_hardware hardware;
+    struct ley_attention *attention;
+    struct ley_attention_shape shape = {1, 1, 8};
+    const int64_t T = 30, W = 9, D = 8;
+    ASSERT_OK(ley_hardware_load(&hardware, "paper"));
+    hardware.array.window = (int)W;
+    ASSERT_OK(ley_attention_create(&attention, &hardware, &shape));
+    struct data a = make_data(&hardware, shape, 1, T, 21), b = make_data(&hardware, shape, 1, T, 21);
+    fill_random(b.k, (size_t)((T - W) * D), 99, -0.6, 0.6);
+    fill_random(b.v, (size_t)((T - W) * D), 98, -0.6, 0.6);
+    run_sequence(&a, attention);
+    run_sequence(&b, attention);
+    assert_memory_equal(a.out + (T - 1) * D, b.out + (T - 1) * D, (size_t)D * sizeof(double));
+    assert_true(largest_difference(a.out, b.out, (size_t)((T - 1) * D)) > 0);
+    for (int64_t t = 0; t < T; t++) { // causal, and gated outside the window
+        for (int64_t s = 0; s < T; s++) {
+            bool is_live = s <= t && t - s < W;
+            assert_true(is_live || (a.trace.s[t * T + s] == 0 && a.trace.phi[t * T + s] == 0));
+            assert_true(!is_live || a.trace.s[t * T + s] != 0);
+        }
+    }
+    free_data(&a);
+    free_data(&b);
+    ley_attention_destroy(attention);
+}
+
+static bool stop_at_once(void *context, int64_t n_done, int64_t n_total) {
+    (void)context;
+    (void)n_total;
+    return n_done < 2;
+}
+
+static void test_stops_on_request(void **state) {
+    (void)state;
+    struct ley_hardware hardware;
+    struct ley_attention *attention;
+    struct ley_attention_shape shape = {8, 8, 4};
+    ASSERT_OK(ley_hardware_load(&hardware, "paper"));
+    ASSERT_OK(ley_attention_create(&attention, &hardware, &shape));
+    struct data data = make_data(&hardware, shape, 1, 10, 1);
+    struct ley_progress progress = {stop_at_once, NULL};
+    ASSERT_FAILS(ley_attention_forward(data.out, attention, data.q, data.k, data.v, 1, 10, NULL,
+                                       NULL, &progress),
+                 LEY_E_INTERRUPTED, "stopped");
+    free_data(&data);
+    ley_attention_destroy(attention);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sequence_equals_bank), cmocka_unit_test(test_real_tiles),
+        cmocka_unit_test(test_threads_do_not_matter), cmocka_unit_test(test_grouped_heads),
+        cmocka_unit_test(test_ideal_is_exact),       cmocka_unit_test(test_more_levels_converge),
+        cmocka_unit_test(test_window_forgets),       cmocka_unit_test(test_stops_on_request),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

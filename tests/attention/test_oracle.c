@@ -1,0 +1,271 @@
+// test_oracle.c - attention forward against the authors' classes (float64), to the last level
+#include <cjson/cJSON.h>
+#include <dirent.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "support/support.h"
+
+static const double score_tolerance = 1e-9; // of full scale: sums in another order, float64
+static const double tie_distance = 1e-6;    // of A in steps: the side of a tie that noise decides
+static const double out_tolerance = 1e-11;  // continuous outputs: sums over up to 16 tiles
+
+struct oracle_case {
+    const char *folder;
+    struct cJSON *meta;
+    int64_t shape[LEY_MAX_DIMS]; // of q: B, H, T, D
+    int n_tiles;
+    bool is_quantised;
+    double *out, *s, *phi, *a; // ours
+    int32_t *code;
+};
+
+static double number(const struct oracle_case *oracle, const char *key) {
+    return cJSON_GetObjectItem(oracle->meta, key)->valuedouble;
+}
+
+// The published grouping of keys into tiles by absolute position is a ring that holds them all.
+static struct ley_hardware hardware_of(const struct oracle_case *oracle, const char *model) {
+    struct ley_hardware hardware;
+    ASSERT_OK(ley_hardware_load(&hardware, strcmp(model, "linear") == 0 ? "paper-linear" : "paper"));
+    int n_tokens = (int)oracle->shape[2], window = (int)number(oracle, "sliding_window");
+    double decay = number(oracle, "decay_factor");
+    hardware.array.window = window;
+    hardware.array.ring = window > n_tokens ? window : n_tokens;
+    hardware.cell.leakage = decay > 0 ? LEY_LEAK_RELAX : LEY_LEAK_NONE;
+    hardware.cell.tau_s = decay > 0 ? hardware.time.token_period_s / decay : 1;
+    if (oracle->is_quantised) {
+        hardware.converter.q_levels = (int)number(oracle, "levels_input");
+        hardware.converter.kv_levels = (int)number(oracle, "levels_weights");
+        hardware.converter.output_levels = (int)number(oracle, "levels_output");
+    } else {
+        hardware.converter.q_levels = hardware.converter.kv_levels = 0;
+        hardware.converter.output_levels = 0;
+    }
+    return hardware;
+}
+
+static void run(struct oracle_case *oracle, const char *model) {
+    struct ley_hardware hardware = hardware_of(oracle, model);
+    struct ley_attention_shape shape = {(int)oracle->shape[1], (int)oracle->shape[1],
+                                        (int)oracle->shape[3]};
+    struct ley_attention *attention;
+    ASSERT_OK(ley_attention_create(&attention, &hardware, &shape));
+    const int n_heads[] = {shape.n_query_heads, shape.n_kv_heads, shape.n_kv_heads, shape.n_query_heads};
+    ASSERT_OK(ley_scalers_load(attention->scaler, n_heads, oracle->folder));
+    int64_t n, T = oracle->shape[2], BH = oracle->shape[0] * oracle->shape[1];
+    double *q = load_array(&n, NULL, oracle->folder, "q.npy");
+    double *k = load_array(&n, NULL, oracle->folder, "k.npy");
+    double *v = load_array(&n, NULL, oracle->folder, "v.npy");
+    oracle->n_tiles = ley_attention_n_tiles(&hardware, T);
+    oracle->out = ley_alloc((size_t)n, sizeof(double));
+    oracle->s = ley_alloc((size_t)(BH * T * T), sizeof(double));
+    oracle->phi = ley_alloc((size_t)(BH * T * T), sizeof(double));
+    oracle->a = ley_alloc((size_t)(n * oracle->n_tiles), sizeof(double));
+    oracle->code = ley_alloc((size_t)(n * oracle->n_tiles), sizeof(int32_t));
+    struct ley_attention_trace trace = {.n_tokens = T, .s = oracle->s, .phi = oracle->phi,
+                                        .a = oracle->a, .out_code = oracle->code};
+    ASSERT_OK(ley_attention_forward(oracle->out, attention, q, k, v, oracle->shape[0], T, &trace,
+                                    NULL, NULL));
+    ley_free(q);
+    ley_free(k);
+    ley_free(v);
+    ley_attention_destroy(attention);
+}
+
+// Query rows that the reference holds: all, or those listed in rows.npy.
+static double *rows_of(const struct oracle_case *oracle, const char *folder, int64_t *n_rows) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/rows.npy", folder);
+    if (ley_file_exists(path)) {
+        return load_array(n_rows, NULL, folder, "rows.npy");
+    }
+    *n_rows = oracle->shape[2];
+    double *rows = ley_alloc((size_t)*n_rows, sizeof *rows);
+    for (int64_t t = 0; t < *n_rows; t++) {
+        rows[t] = (double)t;
+    }
+    return rows;
+}
+
+// Compares arrays (groups, T, width) of ours with (groups, rows, width) of the reference.
+static void compare_rows(const struct oracle_case *oracle, const double *ours, int64_t width,
+                         const char *folder, const char *name, double tolerance) {
+    int64_t n_rows, count, T = oracle->shape[2];
+    double *rows = rows_of(oracle, folder, &n_rows), *want = load_array(&count, NULL, folder, name);
+    double worst = 0;
+    for (int64_t i = 0; i < count; i++) {
+        int64_t group = i / (n_rows * width), row = i / width % n_rows;
+        double got = ours[(group * T + (int64_t)rows[row]) * width + i % width];
+        worst = fmax(worst, fabs(got - want[i]));
+    }
+    if (!(worst <= tolerance)) {
+        fail_msg("%s/%s: off by %g", folder, name, worst);
+    }
+    ley_free(rows);
+    ley_free(want);
+}
+
+static void compare_codes(const struct oracle_case *oracle, const char *folder) {
+    int64_t n_rows, count, T = oracle->shape[2], D = oracle->shape[3], n_differ = 0;
+    double *rows = rows_of(oracle, folder, &n_rows);
+    double *want = load_array(&count, NULL, folder, "ref_Aq.npy");
+    double half = (number(oracle, "levels_output") - 1) / 2;
+    for (int64_t i = 0; i < count; i++) {
+        int64_t at = (i / (n_rows * D) * T + (int64_t)rows[i / D % n_rows]) * D + i % D;
+        if (oracle->code[at] != (int32_t)rint(want[i] * half)) {
+            double steps = fabs(oracle->a[at]) * half;
+            bool is_tie = fabs(steps - floor(steps) - 0.5) < tie_distance;
+            assert_true(T > 256 && is_tie);
+            n_differ++;
+        }
+    }
+    if (n_differ) {
+        print_message("%s: %lld ties fell to the other side\n", folder, (long long)n_differ);
+    }
+    ley_free(rows);
+    ley_free(want);
+}
+
+static void check_out(const struct oracle_case *oracle, const char *folder) {
+    int64_t n;
+    double *want = load_array(&n, NULL, folder, "ref_out.npy");
+    bool is_exact = oracle->is_quantised && oracle->shape[2] <= 256;
+    double off = largest_difference(oracle->out, want, (size_t)n);
+    if (!(off <= (is_exact ? 0 : out_tolerance))) {
+        fail_msg("%s/ref_out.npy: off by %g", folder, off);
+    }
+    ley_free(want);
+}
+
+static void check_model(struct oracle_case *oracle, const char *model) {
+    char folder[2048];
+    snprintf(folder, sizeof folder, "%s/%s", oracle->folder, model);
+    run(oracle, model);
+    compare_rows(oracle, oracle->s, oracle->shape[2], folder, "ref_S.npy", score_tolerance);
+    compare_rows(oracle, oracle->a, oracle->shape[3], folder, "ref_A.npy", score_tolerance);
+    char path[4096];
+    snprintf(path, sizeof path, "%s/ref_phi.npy", folder);
+    if (ley_file_exists(path)) { // stored in float32
+        compare_rows(oracle, oracle->phi, oracle->shape[2], folder, "ref_phi.npy", 0x1p-24);
+    }
+    if (oracle->is_quantised) {
+        compare_codes(oracle, folder);
+    }
+    check_out(oracle, folder);
+    ley_free(oracle->out);
+    ley_free(oracle->s);
+    ley_free(oracle->phi);
+    ley_free(oracle->a);
+    ley_free(oracle->code);
+}
+
+static void check_case(const char *folder) {
+    int64_t n;
+    struct oracle_case oracle = {.folder = folder, .meta = load_meta(folder)};
+    oracle.is_quantised = cJSON_IsTrue(cJSON_GetObjectItem(oracle.meta, "quantised"));
+    ley_free(load_array(&n, oracle.shape, folder, "q.npy"));
+    check_model(&oracle, "linear");
+    check_model(&oracle, "dram");
+    cJSON_Delete(oracle.meta);
+}
+
+static int check_folder(const char *folder) {
+    int n_cases = 0;
+    DIR *dir = opendir(folder);
+    assert_non_null(dir);
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        if (entry->d_name[0] != '.') {
+            char path[2048];
+            snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+            check_case(path);
+            n_cases++;
+        }
+    }
+    closedir(dir);
+    return n_cases;
+}
+
+static void test_forward_golden(void **state) {
+    (void)state;
+    assert_int_equal(check_folder(source_path("tests/golden/oracle/forward")), 3);
+}
+
+static void test_forward_all(void **state) {
+    (void)state;
+    if (!oracle_folder()) {
+        skip();
+    }
+    char path[2048];
+    snprintf(path, sizeof path, "%s/forward", oracle_folder());
+    print_message("%d cases, linear and cubic\n", check_folder(path));
+}
+
+// ---- the authors' two 64x64 files: no scalers, no quantisers, and a decay of exp(-1e-4 lag) on
+// all orders alike, the constant included (cell.leakage = uniform)
+
+static const double file_tolerance = 2e-6; // of full scale: the files are float32 computations
+
+static struct ley_attention *make_npz_attention(bool is_negated) {
+    struct ley_hardware hardware;
+    struct ley_attention *attention;
+    ASSERT_OK(ley_hardware_load(&hardware, "paper"));
+    hardware.array.window = 64;
+    hardware.cell.leakage = LEY_LEAK_UNIFORM;
+    hardware.cell.tau_s = hardware.time.token_period_s / 1e-4;
+    hardware.converter.q_levels = hardware.converter.kv_levels = 0;
+    hardware.converter.output_levels = 0;
+    for (int i = 0; i < 4; i++) {
+        hardware.cell.p_a[i] *= is_negated ? -1 : 1;
+    }
+    ASSERT_OK(ley_attention_create(&attention, &hardware, &(struct ley_attention_shape){1, 1, 64}));
+    for (int i = 0; i < LEY_N_SIGNALS; i++) {
+        attention->scaler[i][0] = (struct ley_scaler){1, 0};
+    }
+    return attention;
+}
+
+static void check_npz(const char *name, bool is_negated) {
+    char folder[2048];
+    snprintf(folder, sizeof folder, "%s/npz/%s", oracle_folder(), name);
+    int64_t n;
+    double *q = load_array(&n, NULL, folder, "Q.npy"), *k = load_array(&n, NULL, folder, "K.npy");
+    double *v = load_array(&n, NULL, folder, "V.npy"), *s = load_array(&n, NULL, folder, "S.npy");
+    double *phi = load_array(&n, NULL, folder, "phi_S.npy");
+    double *out = load_array(&n, NULL, folder, "output.npy");
+    double *our_out = ley_alloc((size_t)n, sizeof(double)), *our_s = ley_alloc((size_t)n, sizeof(double));
+    double *our_phi = ley_alloc((size_t)n, sizeof(double));
+    struct ley_attention *attention = make_npz_attention(is_negated);
+    struct ley_attention_trace trace = {.n_tokens = 64, .s = our_s, .phi = our_phi};
+    ASSERT_OK(ley_attention_forward(our_out, attention, q, k, v, 10, 64, &trace, NULL, NULL));
+    for (int64_t i = 0; i < n; i++) {
+        our_s[i] *= 80;
+    }
+    assert_true(largest_difference(our_s, s, (size_t)n) < 80 * file_tolerance);
+    assert_true(largest_difference(our_phi, phi, (size_t)n) < file_tolerance);
+    assert_true(largest_difference(our_out, out, (size_t)n) < file_tolerance);
+    double *all[] = {q, k, v, s, phi, out, our_out, our_s, our_phi};
+    for (int i = 0; i < 9; i++) {
+        ley_free(all[i]);
+    }
+    ley_attention_destroy(attention);
+}
+
+static void test_published_files(void **state) {
+    (void)state;
+    if (!oracle_folder()) {
+        skip();
+    }
+    check_npz("64x64_single_arrays_final_output_pulse_notquant", false);
+    check_npz("64x64_single_arrays_with_minus_one", true);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_forward_golden),
+        cmocka_unit_test(test_forward_all),
+        cmocka_unit_test(test_published_files),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
