@@ -19,7 +19,7 @@ check: build  ## build and run all tests
 	@ctest --test-dir build --output-on-failure -j $(JOBS)
 
 asan:  ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer (clang)
-	@tools/check_build.sh build-asan clang -DLEYDEN_SANITIZE=address,undefined -DCMAKE_BUILD_TYPE=RelWithDebInfo
+	@tools/check_build.sh build/asan clang -DLEYDEN_SANITIZE=address,undefined -DCMAKE_BUILD_TYPE=RelWithDebInfo
 
 valgrind: build  ## the tests under valgrind memcheck
 	@tools/check_valgrind.sh build
@@ -33,7 +33,7 @@ style:  ## measure the shape of the code and check its layers
 	@tools/check_model_refs.sh
 
 clean:  ## remove what was built
-	rm -rf build build-*
+	rm -rf build out
 
 .PHONY: help setup build demo check asan valgrind fuzz style clean
 .DEFAULT_GOAL := help

@@ -87,7 +87,7 @@ void ley_cell_destroy(struct ley_cell *cell) {
     }
 }
 
-// M1: u = w - v_ref
+// M1, M2: u = w - v_ref
 double ley_cell_write(const struct ley_cell *cell, double w_v) {
     return w_v - cell->spec.v_ref_v;
 }

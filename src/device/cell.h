@@ -43,7 +43,7 @@ LEY_MUST_CHECK enum ley_status ley_cell_create(struct ley_cell **cell,
 // NULL is accepted.
 void ley_cell_destroy(struct ley_cell *cell);
 
-// Charges a cell to `w_v` (0..v_dd) and returns its state u [V].
+// Charges a cell to `w_v` (0..v_dd) and returns its state u [V] (M2).
 double ley_cell_write(const struct ley_cell *cell, double w_v);
 
 // Leakage after `age_s` >= 0 seconds (M7). The same bits on every machine.
