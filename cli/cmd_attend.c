@@ -12,8 +12,7 @@
 #include "session.h"
 
 static const struct command command = {
-    "attend",
-    "attend --q Q.npy --k K.npy --v V.npy --out DIR [--hw PRESET|FILE] [OPTION]...",
+    "attend", "attend --q Q.npy --k K.npy --v V.npy --out DIR [--hw PRESET|FILE] [OPTION]...",
     "Runs q (B,Hq,T,D), k and v (B,Hkv,T,D), as they come from the projections, through analog\n"
     "attention. Hq may be a multiple of Hkv: query heads then share banks.",
     "Writes to DIR: out.npy (B,Hq,T,D) and ledger.json; with --dump also:\n"
@@ -55,8 +54,10 @@ static enum ley_status load_f64(struct ley_tensor *tensor, const char *path, con
     char shape[256];
     ley_tensor_format_shape(shape, sizeof shape, &file);
     if (file.n_dims != 4 || ley_tensor_count(&file) == 0) {
-        status = ley_fail(LEY_E_SHAPE, "%s has shape %s; --%s needs four dimensions "
-                          "(batch, heads, tokens, width), none of them 0", path, shape, option);
+        status = ley_fail(LEY_E_SHAPE,
+                          "%s has shape %s; --%s needs four dimensions "
+                          "(batch, heads, tokens, width), none of them 0",
+                          path, shape, option);
     }
     if (status == LEY_OK) {
         status = ley_tensor_check_finite(&file, path);
@@ -85,7 +86,8 @@ static enum ley_status check_shapes(struct arrays *arrays) {
                         q_shape, k_shape);
     }
     if (q->shape[1] % k->shape[1] != 0) {
-        return ley_fail(LEY_E_SHAPE, "q has %lld heads and k has %lld; the first must be a multiple",
+        return ley_fail(LEY_E_SHAPE,
+                        "q has %lld heads and k has %lld; the first must be a multiple",
                         (long long)q->shape[1], (long long)k->shape[1]);
     }
     if (q->shape[1] > 65536 || q->shape[3] > 65536 || q->shape[0] > 1 << 30) {
@@ -93,8 +95,8 @@ static enum ley_status check_shapes(struct arrays *arrays) {
     }
     arrays->n_batch = q->shape[0];
     arrays->n_tokens = q->shape[2];
-    arrays->shape = (struct ley_attention_shape){(int)q->shape[1], (int)k->shape[1],
-                                                 (int)q->shape[3]};
+    arrays->shape =
+        (struct ley_attention_shape){(int)q->shape[1], (int)k->shape[1], (int)q->shape[3]};
     return LEY_OK;
 }
 
@@ -182,8 +184,10 @@ static enum ley_status create_outputs(struct arrays *arrays, const struct ley_ha
         n_words += *c == ',';
     }
     if (n_known != n_words) {
-        return ley_fail(LEY_E_ARGUMENT, "--dump is '%s', must be a list of scores, phi, tiles, "
-                        "codes, separated by commas", dump);
+        return ley_fail(LEY_E_ARGUMENT,
+                        "--dump is '%s', must be a list of scores, phi, tiles, "
+                        "codes, separated by commas",
+                        dump);
     }
     int64_t b = arrays->n_batch, h = arrays->shape.n_query_heads, t = arrays->n_tokens;
     int64_t n = ley_attention_n_tiles(hardware, t), d = arrays->shape.head_dim;
@@ -202,9 +206,9 @@ static enum ley_status create_outputs(struct arrays *arrays, const struct ley_ha
 }
 
 static void destroy_arrays(struct arrays *arrays) {
-    struct ley_tensor *all[] = {&arrays->q, &arrays->k, &arrays->v, &arrays->out, &arrays->s,
-                                &arrays->phi, &arrays->a, &arrays->q_code, &arrays->k_code,
-                                &arrays->v_code, &arrays->out_code};
+    struct ley_tensor *all[] = {&arrays->q,      &arrays->k,      &arrays->v,       &arrays->out,
+                                &arrays->s,      &arrays->phi,    &arrays->a,       &arrays->q_code,
+                                &arrays->k_code, &arrays->v_code, &arrays->out_code};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         ley_tensor_destroy(all[i]);
     }
@@ -256,7 +260,7 @@ static enum ley_status run_steps(struct arrays *arrays, struct ley_stream *strea
 static enum ley_status compute(struct arrays *arrays, const struct ley_attention *attention,
                                bool by_steps, struct ley_ledger *ledger) {
     const struct ley_attention_trace trace = {
-        arrays->n_tokens,   arrays->s.data,      arrays->phi.data,    arrays->a.data,
+        arrays->n_tokens,    arrays->s.data,      arrays->phi.data,    arrays->a.data,
         arrays->q_code.data, arrays->k_code.data, arrays->v_code.data, arrays->out_code.data};
     struct ley_progress progress = session_progress(by_steps ? "tokens" : "heads");
     if (!by_steps) {
@@ -360,8 +364,8 @@ static void print_summary(const struct arrays *arrays, const struct options *opt
 }
 
 static enum ley_status finish(const struct arrays *arrays, const struct options *options,
-                              const struct ley_hardware *hardware,
-                              const struct ley_ledger *ledger, struct ley_outdir *outdir) {
+                              const struct ley_hardware *hardware, const struct ley_ledger *ledger,
+                              struct ley_outdir *outdir) {
     char *description = describe(arrays, options, hardware, ledger);
     if (!description) {
         return ley_fail_memory("ledger.json", 1, 1);

@@ -14,7 +14,8 @@
 static const struct command command = {
     "cell", "cell [--hw PRESET|FILE] [--set KEY=VALUE]... [--csv|--json|--svg FILE]",
     "Shows the law of the memory cell: for each code the stored voltage and the read current by\n"
-    "table, cubic and linear law with residuals against the table, and what leakage takes.", ""};
+    "table, cubic and linear law with residuals against the table, and what leakage takes.",
+    ""};
 
 enum { N_LAWS = 3, N_AGES = 6, N_FIT = 181 }; // 181 voltages: every 5 mV of 0..0.9 V
 
@@ -110,10 +111,13 @@ static void print_text(const struct study *study) {
     }
     struct fit cubic = judge(study, LEY_CELL_CUBIC), linear = judge(study, LEY_CELL_LINEAR);
     printf("\nmiss of the table over 0..%g V: cubic rms %.3f uA (R2 %.4f), linear rms %.3f uA (R2 "
-           "%.4f)\n\n", cell->v_dd_v, cubic.rms_ua, cubic.r2, linear.rms_ua, linear.r2);
-    printf("leakage (%s, tau %g s, a token every %g s), top code:\n  tokens        time  u kept %%  "
-           "current uA  lost levels\n", cell->leakage == LEY_LEAK_NONE ? "none" : "on", cell->tau_s,
-           study->hardware.time.token_period_s);
+           "%.4f)\n\n",
+           cell->v_dd_v, cubic.rms_ua, cubic.r2, linear.rms_ua, linear.r2);
+    printf(
+        "leakage (%s, tau %g s, a token every %g s), top code:\n  tokens        time  u kept %%  "
+        "current uA  lost levels\n",
+        cell->leakage == LEY_LEAK_NONE ? "none" : "on", cell->tau_s,
+        study->hardware.time.token_period_s);
     struct age age[N_AGES];
     for (int i = 0, n = list_ages(age, study); i < n; i++) {
         printf("%8lld  %8.3g s  %8.3f  %10.3f  %11.3f\n", age[i].n_tokens, age[i].time_s,
@@ -196,7 +200,8 @@ static void send_curves(FILE *pipe, const struct study *study) {
     fprintf(pipe, "EOD\n$codes << EOD\n");
     for (int code = 0; code < study->n_codes; code++) {
         double w_v = voltage(study, code, study->n_codes);
-        fprintf(pipe, "%.6g %.6g %d\n", w_v, current_ua(study, study->hardware.cell.law, w_v), code);
+        fprintf(pipe, "%.6g %.6g %d\n", w_v, current_ua(study, study->hardware.cell.law, w_v),
+                code);
     }
     fprintf(pipe, "EOD\n$leak << EOD\n");
     for (int i = 0; i <= 128; i++) {
@@ -211,27 +216,28 @@ static enum ley_status draw(const struct study *study, const char *path) {
     FILE *pipe;
     LEY_TRY(plot_open(&pipe, path, 1200, 560));
     send_curves(pipe, study);
-    fprintf(pipe,
-            "set multiplot\nset border 3\nset tics nomirror\nset grid lc rgb '#e6e6e6' lt 1\n"
-            "blue = 0x1f5fa8; red = 0xc8442b; grey = 0x8a8a8a\n"
-            "set size 0.58,0.68; set origin 0,0.32; set lmargin 9; set bmargin 0.6\n"
-            "set title 'Gain cell of \"%s\": %s law' noenhanced\nset format x ''\n"
-            "set ylabel 'read current (uA)'\nset key top left\nset xrange [0:%g]\n"
-            "plot $curve u 1:2 w l lw 4 lc rgb grey t 'table', '' u 1:3 w l lw 2 lc rgb blue t "
-            "'cubic', '' u 1:4 w l lw 2 dt 2 lc rgb red t 'linear', $codes u 1:2 w p pt 7 ps 0.9 lc "
-            "rgb 'black' t 'codes', '' u 1:2:3 w labels offset 0,1 notitle\n"
-            "unset title\nset size 0.58,0.34; set origin 0,0; set bmargin 3.2; set tmargin 0.6\n"
-            "set format x '%%g'\nset xlabel 'stored voltage (V)'\nset ylabel 'miss (uA)'\n"
-            "set ytics 1\nset key top left horizontal\n"
-            "plot $curve u 1:($3-$2) w l lw 2 lc rgb blue t 'cubic - table', '' u 1:($4-$2) w l "
-            "lw 2 dt 2 lc rgb red t 'linear - table'\n"
-            "set size 0.42,1; set origin 0.58,0; set tmargin 3\nset ytics auto\n"
-            "set title 'Leakage over the window'\nset xrange [0:%d]\nset xtics %d\n"
-            "set xlabel 'age (tokens of %g us)'\nset ylabel 'u kept (%%)'\nunset key\n"
-            "plot $leak u 1:3 w l lw 3 lc rgb blue\nunset multiplot\n",
-            study->name, law_names[study->hardware.cell.law], study->hardware.cell.v_dd_v,
-            study->hardware.array.window, (study->hardware.array.window + 3) / 4,
-            1e6 * study->hardware.time.token_period_s);
+    fprintf(
+        pipe,
+        "set multiplot\nset border 3\nset tics nomirror\nset grid lc rgb '#e6e6e6' lt 1\n"
+        "blue = 0x1f5fa8; red = 0xc8442b; grey = 0x8a8a8a\n"
+        "set size 0.58,0.68; set origin 0,0.32; set lmargin 9; set bmargin 0.6\n"
+        "set title 'Gain cell of \"%s\": %s law' noenhanced\nset format x ''\n"
+        "set ylabel 'read current (uA)'\nset key top left\nset xrange [0:%g]\n"
+        "plot $curve u 1:2 w l lw 4 lc rgb grey t 'table', '' u 1:3 w l lw 2 lc rgb blue t "
+        "'cubic', '' u 1:4 w l lw 2 dt 2 lc rgb red t 'linear', $codes u 1:2 w p pt 7 ps 0.9 lc "
+        "rgb 'black' t 'codes', '' u 1:2:3 w labels offset 0,1 notitle\n"
+        "unset title\nset size 0.58,0.34; set origin 0,0; set bmargin 3.2; set tmargin 0.6\n"
+        "set format x '%%g'\nset xlabel 'stored voltage (V)'\nset ylabel 'miss (uA)'\n"
+        "set ytics 1\nset key top left horizontal\n"
+        "plot $curve u 1:($3-$2) w l lw 2 lc rgb blue t 'cubic - table', '' u 1:($4-$2) w l "
+        "lw 2 dt 2 lc rgb red t 'linear - table'\n"
+        "set size 0.42,1; set origin 0.58,0; set tmargin 3\nset ytics auto\n"
+        "set title 'Leakage over the window'\nset xrange [0:%d]\nset xtics %d\n"
+        "set xlabel 'age (tokens of %g us)'\nset ylabel 'u kept (%%)'\nunset key\n"
+        "plot $leak u 1:3 w l lw 3 lc rgb blue\nunset multiplot\n",
+        study->name, law_names[study->hardware.cell.law], study->hardware.cell.v_dd_v,
+        study->hardware.array.window, (study->hardware.array.window + 3) / 4,
+        1e6 * study->hardware.time.token_period_s);
     return plot_close(pipe, path);
 }
 
@@ -243,7 +249,8 @@ int cmd_cell(int argc, char **argv) {
         HARDWARE_ROWS(hw),
         {"csv", 0, OPTION_FLAG, &csv, NULL, "the codes as CSV"},
         {"json", 0, OPTION_FLAG, &json, NULL, "everything as JSON"},
-        {"svg", 0, OPTION_TEXT, &svg, "FILE", "draw the law, what fits miss, and leakage (gnuplot)"},
+        {"svg", 0, OPTION_TEXT, &svg, "FILE",
+         "draw the law, what fits miss, and leakage (gnuplot)"},
     };
     int result = options_parse(argc, argv, &command, rows, sizeof rows / sizeof rows[0], NULL);
     if (result != 0) {

@@ -9,7 +9,8 @@ static const struct command command = {
     "config", "config show|validate|diff [--hw PRESET|FILE] [--set KEY=VALUE]... [OTHER]",
     "show      prints the complete description as YAML, overrides applied; it can be read back\n"
     "validate  checks it, the cell table included\n"
-    "diff      lists what differs from OTHER, a preset or a file", ""};
+    "diff      lists what differs from OTHER, a preset or a file",
+    ""};
 
 static enum ley_status validate(const struct ley_hardware *hardware) {
     struct ley_cell *cell = NULL;

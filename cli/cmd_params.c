@@ -5,10 +5,11 @@
 #include "commands.h"
 #include "session.h"
 
-static const struct command command = {
-    "params", "params [--json|--markdown] [KEY]",
-    "Lists hardware parameters: key, default, unit, range, meaning, and where MODEL.md derives it.\n"
-    "KEY shows only keys that contain it.", ""};
+static const struct command command = {"params", "params [--json|--markdown] [KEY]",
+                                       "Lists hardware parameters: key, default, unit, range, "
+                                       "meaning, and where MODEL.md derives it.\n"
+                                       "KEY shows only keys that contain it.",
+                                       ""};
 
 static void print_range(char *out, size_t n_out, const struct ley_param *row) {
     if (row->type == LEY_PARAM_ENUM) {

@@ -10,7 +10,8 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *summary;
 } commands[] = {
-    {"attend", cmd_attend, "run queries, keys and values through analog attention (.npy in and out)"},
+    {"attend", cmd_attend,
+     "run queries, keys and values through analog attention (.npy in and out)"},
     {"cell", cmd_cell, "the law of the memory cell: codes, currents, residuals, leakage; plot"},
     {"config", cmd_config, "show, validate or compare hardware descriptions"},
     {"params", cmd_params, "list every hardware parameter with unit, range, default, meaning"},
@@ -25,8 +26,9 @@ static void print_help(FILE *out) {
     for (int i = 0; i < N_COMMANDS; i++) {
         fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
     }
-    fprintf(out, "\nleyden COMMAND --help explains a command; leyden --version prints the version.\n"
-                 "exit codes: 0 done, 1 failed, 2 bad usage or input, 130 interrupted\n");
+    fprintf(out,
+            "\nleyden COMMAND --help explains a command; leyden --version prints the version.\n"
+            "exit codes: 0 done, 1 failed, 2 bad usage or input, 130 interrupted\n");
 }
 
 static int fail_unknown(const char *name) {

@@ -19,8 +19,8 @@ static void print_help(const struct command *command, const struct option_row *r
         if (rows[i].letter) {
             snprintf(letter, sizeof letter, "-%c, ", rows[i].letter);
         }
-        snprintf(left, sizeof left, "%s--%s%s%s", letter, rows[i].name,
-                 rows[i].argument ? " " : "", rows[i].argument ? rows[i].argument : "");
+        snprintf(left, sizeof left, "%s--%s%s%s", letter, rows[i].name, rows[i].argument ? " " : "",
+                 rows[i].argument ? rows[i].argument : "");
         printf("  %-30s %s\n", left, rows[i].help);
     }
     printf("  %-30s %s\n", "-h, --help", "print this text");

@@ -16,8 +16,8 @@ struct text_list {
 };
 
 struct option_row {
-    const char *name;     // long name, without the dashes
-    char letter;          // 0: none
+    const char *name; // long name, without the dashes
+    char letter;      // 0: none
     enum option_kind kind;
     void *value;          // where the value goes; keeps its content when the option is not given
     const char *argument; // "FILE"; NULL for flags

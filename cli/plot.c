@@ -13,7 +13,8 @@ enum { MAX_PATH = 1024 };
 
 static enum ley_status temporary_path(char out[MAX_PATH + 32], const char *path) {
     if (strlen(path) >= MAX_PATH || strpbrk(path, "'\"\\\n\r")) {
-        return ley_fail(LEY_E_ARGUMENT, "cannot plot to '%.80s': name too long or with quotes", path);
+        return ley_fail(LEY_E_ARGUMENT, "cannot plot to '%.80s': name too long or with quotes",
+                        path);
     }
     snprintf(out, MAX_PATH + 32, "%s.tmp-%ld", path, (long)getpid());
     return LEY_OK;

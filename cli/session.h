@@ -13,8 +13,13 @@ struct hardware_options {
 
 // Rows to put into a command's option table for a struct hardware_options called `hw`.
 #define HARDWARE_ROWS(hw)                                                                          \
-    {"hw", 0, OPTION_TEXT, &(hw).name, "PRESET|FILE", "hardware: a preset or a YAML file (paper)"}, \
-    {"set", 0, OPTION_REPEAT, &(hw).set, "KEY=VALUE", "override a parameter (leyden params)"}
+    {                                                                                              \
+        "hw",          0,                                                                          \
+        OPTION_TEXT,   &(hw).name,                                                                 \
+        "PRESET|FILE", "hardware: a preset or a YAML file (paper)"},                               \
+    {                                                                                              \
+        "set", 0, OPTION_REPEAT, &(hw).set, "KEY=VALUE", "override a parameter (leyden params)"    \
+    }
 
 // Loads the hardware and applies the overrides in their order.
 enum ley_status session_hardware(struct ley_hardware *hardware,

@@ -1,7 +1,7 @@
 // one_head.c - a KV cache of one head in gain cells: write three tokens, read with a query
 //
-// Build against an installed Leyden:  cmake -S . -B build -DCMAKE_PREFIX_PATH=... && cmake --build build
-// or:  cc one_head.c $(pkg-config --cflags --libs leyden) -o one_head
+// Build against an installed Leyden:  cmake -S . -B build -DCMAKE_PREFIX_PATH=... && cmake --build
+// build or:  cc one_head.c $(pkg-config --cflags --libs leyden) -o one_head
 #include <stdio.h>
 
 #include <leyden.h>

@@ -15,8 +15,16 @@ enum { MAX_PRESET_BYTES = 1 << 16, NAME_BYTES = 1024 };
 
 static const struct ley_param rows[] = {
 #define LEY_PARAM(key, type, field, default, low, high, choices, unit, doc, source)                \
-    {key,     LEY_PARAM_##type, offsetof(struct ley_hardware, field), default, low, high,          \
-     choices, unit,             doc,                                  source},
+    {key,                                                                                          \
+     LEY_PARAM_##type,                                                                             \
+     offsetof(struct ley_hardware, field),                                                         \
+     default,                                                                                      \
+     low,                                                                                          \
+     high,                                                                                         \
+     choices,                                                                                      \
+     unit,                                                                                         \
+     doc,                                                                                          \
+     source},
 #include "device/cell_params.def"
 
 #include "circuit/converter_params.def"
@@ -65,8 +73,10 @@ static enum ley_status find_preset(char *path, size_t n_path, const char *name) 
     char known[512] = "";
     LEY_TRY(ley_data_path(path, n_path, "hardware/paper.yaml"));
     list_presets(known, sizeof known, path);
-    return ley_fail(LEY_E_ARGUMENT, "unknown hardware '%.80s'; known are %s, or the path of a .yaml "
-                    "file", name, known);
+    return ley_fail(LEY_E_ARGUMENT,
+                    "unknown hardware '%.80s'; known are %s, or the path of a .yaml "
+                    "file",
+                    name, known);
 }
 
 // A table named by a preset is first looked for beside the preset.
@@ -114,7 +124,8 @@ double ley_hardware_busy_s(const struct ley_hardware *hardware, int n_queries_pe
 enum ley_status ley_hardware_check(const struct ley_hardware *hardware, int n_queries_per_bank) {
     const struct ley_converter_spec *converter = &hardware->converter;
     if (converter->q_levels == 1 || converter->kv_levels == 1 || converter->output_levels == 1) {
-        return ley_fail(LEY_E_ARGUMENT, "%s is 1: a converter has at least 2 levels (0: continuous)",
+        return ley_fail(LEY_E_ARGUMENT,
+                        "%s is 1: a converter has at least 2 levels (0: continuous)",
                         converter->q_levels == 1    ? "dac.q_levels"
                         : converter->kv_levels == 1 ? "dac.kv_levels"
                                                     : "output.levels");
@@ -124,15 +135,18 @@ enum ley_status ley_hardware_check(const struct ley_hardware *hardware, int n_qu
                         hardware->cell.v_ref_v, hardware->cell.v_dd_v);
     }
     if (hardware->array.ring != 0 && hardware->array.ring < hardware->array.window) {
-        return ley_fail(LEY_E_ARGUMENT, "array.ring is %d, shorter than array.window = %d; give the "
+        return ley_fail(LEY_E_ARGUMENT,
+                        "array.ring is %d, shorter than array.window = %d; give the "
                         "ring at least as many columns as the window",
                         hardware->array.ring, hardware->array.window);
     }
     double busy_s = ley_hardware_busy_s(hardware, n_queries_per_bank);
     if (busy_s > hardware->time.token_period_s * (1 + 1e-12)) {
-        return ley_fail(LEY_E_ARGUMENT, "the phases of one token take %g s with %d queries a bank, "
-                        "longer than time.token_period_s = %g s; shorten phases or raise the period",
-                        busy_s, n_queries_per_bank, hardware->time.token_period_s);
+        return ley_fail(
+            LEY_E_ARGUMENT,
+            "the phases of one token take %g s with %d queries a bank, "
+            "longer than time.token_period_s = %g s; shorten phases or raise the period",
+            busy_s, n_queries_per_bank, hardware->time.token_period_s);
     }
     return LEY_OK;
 }

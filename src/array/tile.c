@@ -51,8 +51,8 @@ static void weigh(double *sum, const struct ley_tile_spec *spec, const double *p
     double phase_s = hardware->time.phi_pulse_s;
     for (int d = 0; d < spec->head_dim; d++) {
         struct ley_bitline line = ops->read_v(spec->cell, phi, columns, n_columns, d);
-        struct ley_reading reading = ley_charge_to_count(
-            &hardware->converter, line.net_a, hardware->time.output_pulse_s, ledger);
+        struct ley_reading reading = ley_charge_to_count(&hardware->converter, line.net_a,
+                                                         hardware->time.output_pulse_s, ledger);
         sum[d] += reading.value;
         if (ledger) {
             ledger->v_charge_c += line.magnitude_a * phase_s;

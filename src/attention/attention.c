@@ -24,7 +24,8 @@ static enum ley_status create_scalers(struct ley_attention *attention) {
             return ley_fail_memory("scalers", (size_t)n, sizeof *scaler);
         }
         for (int h = 0; h < n; h++) {
-            scaler[h] = ley_scaler_initial((enum ley_signal)signal, attention->hardware.cell.v_ref_v);
+            scaler[h] =
+                ley_scaler_initial((enum ley_signal)signal, attention->hardware.cell.v_ref_v);
         }
     }
     return LEY_OK;
@@ -33,8 +34,8 @@ static enum ley_status create_scalers(struct ley_attention *attention) {
 enum ley_status ley_attention_create(struct ley_attention **attention,
                                      const struct ley_hardware *hardware,
                                      const struct ley_attention_shape *shape) {
-    LEY_ASSERT(shape->n_kv_heads >= 1 && shape->head_dim >= 1 &&
-               shape->n_query_heads >= 1 && shape->n_query_heads % shape->n_kv_heads == 0);
+    LEY_ASSERT(shape->n_kv_heads >= 1 && shape->head_dim >= 1 && shape->n_query_heads >= 1 &&
+               shape->n_query_heads % shape->n_kv_heads == 0);
     *attention = NULL;
     LEY_TRY(ley_hardware_check(hardware, shape->n_query_heads / shape->n_kv_heads));
     struct ley_attention *made = ley_alloc(1, sizeof *made);

@@ -64,10 +64,11 @@ struct ley_progress {
 // Runs T tokens of B sequences: q (B, Hq, T, D), k and v (B, Hkv, T, D), as they come from the
 // projections, to out (B, Hq, T, D). Threads share the heads; results do not depend on their
 // number. trace, ledger (added to) and progress may be NULL. Fails for memory or when stopped.
-LEY_MUST_CHECK enum ley_status ley_attention_forward(
-    double *out, const struct ley_attention *attention, const double *q, const double *k,
-    const double *v, int64_t n_batch, int64_t n_tokens, const struct ley_attention_trace *trace,
-    struct ley_ledger *ledger, const struct ley_progress *progress);
+LEY_MUST_CHECK enum ley_status
+ley_attention_forward(double *out, const struct ley_attention *attention, const double *q,
+                      const double *k, const double *v, int64_t n_batch, int64_t n_tokens,
+                      const struct ley_attention_trace *trace, struct ley_ledger *ledger,
+                      const struct ley_progress *progress);
 
 #ifdef __cplusplus
 }

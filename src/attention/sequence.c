@@ -173,8 +173,8 @@ static bool run_pairs(struct scratch *scratch, const struct run *run, int64_t n_
 static enum ley_status prepare(struct run *run, struct scratch **scratch, int n_threads,
                                int64_t n_pairs, const struct ley_ledger *ledger) {
     const struct ley_hardware *hardware = &run->attention->hardware;
-    int64_t n_lags = run->n_tokens < hardware->array.window ? run->n_tokens
-                                                            : hardware->array.window;
+    int64_t n_lags =
+        run->n_tokens < hardware->array.window ? run->n_tokens : hardware->array.window;
     *scratch = ley_alloc((size_t)n_threads, sizeof **scratch);
     run->decay = ley_alloc((size_t)n_lags, sizeof *run->decay);
     run->ledger = ledger ? ley_alloc((size_t)n_pairs, sizeof *run->ledger) : NULL;
@@ -187,8 +187,8 @@ static enum ley_status prepare(struct run *run, struct scratch **scratch, int n_
                                2 * sizeof(double) * (size_t)run->attention->shape.head_dim);
     }
     for (int64_t lag = 0; lag < n_lags; lag++) {
-        run->decay[lag] = ley_cell_decay(
-            run->attention->cell, ley_clock_age_s(lag, hardware->time.token_period_s));
+        run->decay[lag] = ley_cell_decay(run->attention->cell,
+                                         ley_clock_age_s(lag, hardware->time.token_period_s));
     }
     return LEY_OK;
 }

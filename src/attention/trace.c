@@ -10,8 +10,9 @@ static void put_codes(int32_t *code, const double *x, int n, const struct ley_qu
     }
 }
 
-void ley_trace_stored(const struct ley_attention_trace *trace, const struct ley_attention *attention,
-                      enum ley_signal signal, int64_t pair, int64_t token, const double *x_v) {
+void ley_trace_stored(const struct ley_attention_trace *trace,
+                      const struct ley_attention *attention, enum ley_signal signal, int64_t pair,
+                      int64_t token, const double *x_v) {
     int32_t *code = !trace ? NULL : signal == LEY_SIGNAL_K ? trace->k_code : trace->v_code;
     if (code) {
         int head_dim = attention->shape.head_dim;

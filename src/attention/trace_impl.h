@@ -5,8 +5,9 @@
 #include "attention/attention.h"
 
 // Codes of one stored token (k or v) of pair = batch * Hkv + head, from its scaled values x_v[D].
-void ley_trace_stored(const struct ley_attention_trace *trace, const struct ley_attention *attention,
-                      enum ley_signal signal, int64_t pair, int64_t token, const double *x_v);
+void ley_trace_stored(const struct ley_attention_trace *trace,
+                      const struct ley_attention *attention, enum ley_signal signal, int64_t pair,
+                      int64_t token, const double *x_v);
 
 // Codes of one query of head = batch * Hq + query head, from its scaled values q[D].
 void ley_trace_query(const struct ley_attention_trace *trace, const struct ley_attention *attention,

@@ -32,6 +32,8 @@ enum ley_status ley_data_path(char *path, size_t n_path, const char *name) {
         try_path(path, n_path, folder, "/../../share/leyden", name)) {
         return LEY_OK;
     }
-    return ley_fail(LEY_E_IO, "cannot find %s in %s/../share/leyden; set LEYDEN_CONFIG_DIR to "
-                    "Leyden's config folder", name, folder);
+    return ley_fail(LEY_E_IO,
+                    "cannot find %s in %s/../share/leyden; set LEYDEN_CONFIG_DIR to "
+                    "Leyden's config folder",
+                    name, folder);
 }

@@ -83,7 +83,8 @@ static enum ley_status set_value(struct reader *reader, const char *name, const 
 // Handles the event after a key: a scalar is its value, a map opens a group.
 static enum ley_status read_value(struct reader *reader, const char *name,
                                   const yaml_event_t *event) {
-    if (event->type == YAML_MAPPING_START_EVENT && !*reader->group && !event->data.mapping_start.anchor) {
+    if (event->type == YAML_MAPPING_START_EVENT && !*reader->group &&
+        !event->data.mapping_start.anchor) {
         LEY_TRY(note_key(reader, name));
         snprintf(reader->group, sizeof reader->group, "%s", name);
         return LEY_OK;

@@ -36,9 +36,8 @@ struct ley_decay {
 struct ley_cell; // a resolved spec: the law chosen, the table loaded
 
 // Resolves `spec` (copied). The table law reads the CSV from `table_path`, ignored by the others.
-LEY_MUST_CHECK enum ley_status ley_cell_create(struct ley_cell **cell,
-                                               const struct ley_cell_spec *spec,
-                                               const char *table_path);
+LEY_MUST_CHECK enum ley_status
+ley_cell_create(struct ley_cell **cell, const struct ley_cell_spec *spec, const char *table_path);
 
 // NULL is accepted.
 void ley_cell_destroy(struct ley_cell *cell);

@@ -15,7 +15,7 @@
 
 enum { MAX_POINTS = 1 << 20, MAX_LINE = 512, MAX_COLUMNS = 16 };
 
-static const double largest_value = 1e9;      // volts or microamperes: beyond is no measurement
+static const double largest_value = 1e9;       // volts or microamperes: beyond is no measurement
 static const double smallest_spacing_v = 1e-6; // closer points would make absurd slopes
 
 struct sample {
@@ -114,8 +114,10 @@ static enum ley_status read_samples(struct table *table, const char *text, const
     struct columns columns = find_columns(line);
     if (columns.v_store < 0 || columns.i_ua < 0 ||
         (columns.v_in > columns.i_ua ? columns.v_in : columns.i_ua) >= MAX_COLUMNS) {
-        return ley_fail(LEY_E_FORMAT, "%s:1: the header must name Vstore_V, Iout_uA and, unless all "
-                        "points share one read voltage, Vin_V", name);
+        return ley_fail(LEY_E_FORMAT,
+                        "%s:1: the header must name Vstore_V, Iout_uA and, unless all "
+                        "points share one read voltage, Vin_V",
+                        name);
     }
     while (next_line(line, &text)) {
         line_number++;
@@ -155,8 +157,10 @@ static enum ley_status check_grid(const struct table *table, int n_in, const cha
         bool starts_row = i % n_in == 0;
         if (s[i].v_in != s[i % n_in].v_in || (!starts_row && s[i].v_store != s[i - 1].v_store) ||
             (starts_row && i > 0 && s[i].v_store == s[i - 1].v_store)) {
-            return ley_fail(LEY_E_FORMAT, "%s: not a full grid near Vstore_V = %g, Vin_V = %g (a "
-                            "point is missing or given twice)", name, s[i].v_store, s[i].v_in);
+            return ley_fail(LEY_E_FORMAT,
+                            "%s: not a full grid near Vstore_V = %g, Vin_V = %g (a "
+                            "point is missing or given twice)",
+                            name, s[i].v_store, s[i].v_in);
         }
     }
     return LEY_OK;
@@ -185,8 +189,10 @@ static enum ley_status make_curve(struct ley_curve **curve, const struct table *
         const struct sample *row = &s[i * n_in];
         x[i] = row->v_store;
         if (!cut_row(&y[i], row, n_in, v_read_v)) {
-            status = ley_fail(LEY_E_ARGUMENT, "%s covers read voltages %g..%g V; cell.v_read_v is "
-                              "%g", name, row[0].v_in, row[n_in - 1].v_in, v_read_v);
+            status = ley_fail(LEY_E_ARGUMENT,
+                              "%s covers read voltages %g..%g V; cell.v_read_v is "
+                              "%g",
+                              name, row[0].v_in, row[n_in - 1].v_in, v_read_v);
         }
         y[i] *= 1e-6; // the column is in microamperes
         if (status == LEY_OK && i > 0 && x[i] - x[i - 1] < smallest_spacing_v) {

@@ -3,11 +3,12 @@
 
 #include <cjson/cJSON.h>
 
-#define IS_COUNT 1
+#define IS_COUNT  1
 #define IS_AMOUNT 0
 
 static const struct ley_event events[] = {
-#define LEY_EVENT(name, kind, meaning) {#name, meaning, IS_##kind, offsetof(struct ley_ledger, name)},
+#define LEY_EVENT(name, kind, meaning)                                                             \
+    {#name, meaning, IS_##kind, offsetof(struct ley_ledger, name)},
 #include "event/event.def"
 #undef LEY_EVENT
 };

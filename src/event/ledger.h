@@ -14,8 +14,8 @@ extern "C" {
 struct cJSON;
 
 struct ley_ledger {
-#define LEY_FIELD_COUNT uint64_t
-#define LEY_FIELD_AMOUNT double
+#define LEY_FIELD_COUNT                uint64_t
+#define LEY_FIELD_AMOUNT               double
 #define LEY_EVENT(name, kind, meaning) LEY_FIELD_##kind name;
 #include "event/event.def"
 #undef LEY_EVENT
@@ -27,7 +27,7 @@ struct ley_ledger {
 struct ley_event {
     const char *name;
     const char *meaning;
-    int is_count; // 1: a number of occurrences, 0: an amount in the unit of the name's suffix
+    int is_count;  // 1: a number of occurrences, 0: an amount in the unit of the name's suffix
     size_t offset; // of the field in struct ley_ledger
 };
 

@@ -17,7 +17,7 @@ enum { N_MAGIC = 6 };
 static const size_t max_file_bytes = (size_t)1 << 36;
 
 struct header {
-    char text[4096]; // the dict literal
+    char text[4096];   // the dict literal
     size_t n_preamble; // bytes before the data
     enum ley_dtype dtype;
     bool is_fortran_order;
@@ -74,8 +74,10 @@ static const char *value_of(const char *text, const char *key) {
 
 static enum ley_status read_dtype(struct header *header, const char *name) {
     const char *descr = value_of(header->text, "'descr'");
-    static const struct { const char *text; enum ley_dtype dtype; } known[] = {
-        {"'<f4'", LEY_F32}, {"'<f8'", LEY_F64}, {"'<i4'", LEY_I32}};
+    static const struct {
+        const char *text;
+        enum ley_dtype dtype;
+    } known[] = {{"'<f4'", LEY_F32}, {"'<f8'", LEY_F64}, {"'<i4'", LEY_I32}};
     for (size_t i = 0; descr && i < sizeof known / sizeof known[0]; i++) {
         if (strncmp(descr, known[i].text, strlen(known[i].text)) == 0) {
             header->dtype = known[i].dtype;
@@ -120,7 +122,8 @@ static enum ley_status read_shape(struct header *header, const char *name) {
         if (*at == ')') {
             return LEY_OK;
         }
-        if (header->n_dims == LEY_MAX_DIMS || !read_dimension(&header->shape[header->n_dims], &at)) {
+        if (header->n_dims == LEY_MAX_DIMS ||
+            !read_dimension(&header->shape[header->n_dims], &at)) {
             return bad(name, "the shape has more than 8 dimensions or makes no sense");
         }
         header->n_dims++;
@@ -135,8 +138,10 @@ static enum ley_status check_size(const struct header *header, size_t n_data, co
         }
     }
     if (want != n_data) {
-        return ley_fail(LEY_E_FORMAT, "%s: the shape needs %zu bytes of data, the file holds %zu "
-                        "(truncated or damaged?)", name, want, n_data);
+        return ley_fail(LEY_E_FORMAT,
+                        "%s: the shape needs %zu bytes of data, the file holds %zu "
+                        "(truncated or damaged?)",
+                        name, want, n_data);
     }
     return LEY_OK;
 }

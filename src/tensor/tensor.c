@@ -69,9 +69,10 @@ enum ley_status ley_tensor_check_finite(const struct ley_tensor *tensor, const c
     for (int64_t i = 0, n = ley_tensor_count(tensor); i < n; i++) {
         double x = ley_tensor_get(tensor, i);
         if (!isfinite(x)) {
-            return ley_fail(LEY_E_FORMAT, "%s holds %s at element %lld; only finite numbers can be "
-                            "applied to the chip", name, isnan(x) ? "NaN" : "infinity",
-                            (long long)i);
+            return ley_fail(LEY_E_FORMAT,
+                            "%s holds %s at element %lld; only finite numbers can be "
+                            "applied to the chip",
+                            name, isnan(x) ? "NaN" : "infinity", (long long)i);
         }
     }
     return LEY_OK;

@@ -31,7 +31,7 @@ static void test_paper_is_the_default(void **state) {
     assert_memory_equal(&paper, &defaults, sizeof paper);
     assert_true(fabs(paper.time.token_period_s / paper.cell.tau_s - 1.6e-4) < 1e-18); // S1.7
     assert_true(fabs(ley_hardware_busy_s(&paper, 1) - 65e-9) < 1e-20);                // S3.3
-    assert_int_equal(ley_hardware_n_tiles(&paper), 16);                                // S3.1
+    assert_int_equal(ley_hardware_n_tiles(&paper), 16);                               // S3.1
     double width_c = paper.converter.score_i_sat_a * paper.time.q_pulse_s;
     assert_true(fabs(width_c - 1.2e-12) < 1e-24); // S2.2: 1.2 pC
 }
@@ -45,7 +45,8 @@ static enum ley_status check_with(const char *pair, int n_queries) {
 
 static void test_contradictions(void **state) {
     (void)state;
-    ASSERT_FAILS(check_with("time.q_pulse_s=1e-6", 1), LEY_E_ARGUMENT, "longer than time.token_period_s");
+    ASSERT_FAILS(check_with("time.q_pulse_s=1e-6", 1), LEY_E_ARGUMENT,
+                 "longer than time.token_period_s");
     ASSERT_FAILS(check_with("time.write_s=10e-9", 20), LEY_E_ARGUMENT, "20 queries a bank");
     ASSERT_OK(check_with("time.write_s=10e-9", 17));
     ASSERT_FAILS(check_with("array.ring=512", 1), LEY_E_ARGUMENT, "shorter than array.window");
@@ -73,8 +74,8 @@ static void test_table_that_is_missing(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_presets_load_and_fit), cmocka_unit_test(test_paper_is_the_default),
-        cmocka_unit_test(test_contradictions),       cmocka_unit_test(test_unknown_names),
+        cmocka_unit_test(test_presets_load_and_fit),  cmocka_unit_test(test_paper_is_the_default),
+        cmocka_unit_test(test_contradictions),        cmocka_unit_test(test_unknown_names),
         cmocka_unit_test(test_table_that_is_missing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-// test_attention.c - sequence and stream: the same bits; grouped heads; limits; threads; window mask
+// test_attention.c - sequence and stream: the same bits; grouped heads; limits; threads; window
+// mask
 #include <math.h>
 #include <omp.h>
 #include <string.h>
@@ -34,14 +35,16 @@ static struct data make_data(const struct ley_hardware *hardware, struct ley_att
     fill_random(data.k, (size_t)n_kv, seed + 1, -0.6, 0.6);
     fill_random(data.v, (size_t)n_kv, seed + 2, -0.6, 0.6);
     int64_t n_s = B * shape.n_query_heads * T * T;
-    data.trace = (struct ley_attention_trace){.n_tokens = T, .s = new_array(n_s),
+    data.trace = (struct ley_attention_trace){.n_tokens = T,
+                                              .s = new_array(n_s),
                                               .phi = new_array(n_s),
                                               .a = new_array(n_q * data.n_tiles)};
     return data;
 }
 
 static void free_data(struct data *data) {
-    double *all[] = {data->q, data->k, data->v, data->out, data->trace.s, data->trace.phi, data->trace.a};
+    double *all[] = {data->q,       data->k,         data->v,      data->out,
+                     data->trace.s, data->trace.phi, data->trace.a};
     for (int i = 0; i < 7; i++) {
         ley_free(all[i]);
     }
@@ -103,17 +106,20 @@ static void assert_same_events(const struct ley_ledger *a, const struct ley_ledg
     }
 }
 
-static void check_both_ways(struct ley_hardware *hardware, struct ley_attention_shape shape, int64_t B,
-                            int64_t T, uint64_t seed) {
+static void check_both_ways(struct ley_hardware *hardware, struct ley_attention_shape shape,
+                            int64_t B, int64_t T, uint64_t seed) {
     struct ley_attention *attention;
     ASSERT_OK(ley_attention_create(&attention, hardware, &shape));
     for (int signal = 0; signal < LEY_N_SIGNALS; signal++) {
         for (int h = 0; h < ley_attention_n_heads(&shape, (enum ley_signal)signal); h++) {
-            attention->scaler[signal][h].a += random_between(seed, (uint64_t)(signal * 64 + h), -0.3, 0.3);
-            attention->scaler[signal][h].b += random_between(seed, (uint64_t)(signal * 64 + h + 32), -0.1, 0.1);
+            attention->scaler[signal][h].a +=
+                random_between(seed, (uint64_t)(signal * 64 + h), -0.3, 0.3);
+            attention->scaler[signal][h].b +=
+                random_between(seed, (uint64_t)(signal * 64 + h + 32), -0.1, 0.1);
         }
     }
-    struct data a = make_data(hardware, shape, B, T, seed), b = make_data(hardware, shape, B, T, seed);
+    struct data a = make_data(hardware, shape, B, T, seed),
+                b = make_data(hardware, shape, B, T, seed);
     run_sequence(&a, attention);
     run_stream(&b, attention);
     assert_same_bits(&a, &b);
@@ -141,8 +147,10 @@ static void test_sequence_equals_bank(void **state) {
         hardware.cell.leakage = (int)(seed % 3);
         hardware.cell.tau_s = hardware.time.token_period_s / random_between(seed, 5, 1e-4, 0.2);
         int n_kv = (int)random_between(seed, 6, 1, 3), n_group = (int)random_between(seed, 7, 1, 4);
-        struct ley_attention_shape shape = {n_kv * n_group, n_kv, (int)random_between(seed, 8, 1, 24)};
-        int64_t T = seed % 4 == 0 ? 3 * window + 5 : (int64_t)random_between(seed, 9, 1, 2 * window + 2);
+        struct ley_attention_shape shape = {n_kv * n_group, n_kv,
+                                            (int)random_between(seed, 8, 1, 24)};
+        int64_t T =
+            seed % 4 == 0 ? 3 * window + 5 : (int64_t)random_between(seed, 9, 1, 2 * window + 2);
         check_both_ways(&hardware, shape, 1 + (int64_t)(seed % 2), T, seed * 10);
     }
 }
@@ -218,8 +226,8 @@ static void test_ideal_is_exact(void **state) {
     double scale = 19.3e-6 / 0.1 * 19.3e-6 / 0.1;
     attention->scaler[LEY_SIGNAL_OUTPUT][0].a = 1 / scale;
     struct data data = make_data(&hardware, shape, 1, T, 11);
-    fill_random(data.q, (size_t)(T * D), 1, 0, 1);         // inside the range of pulses
-    fill_random(data.k, (size_t)(T * D), 2, -0.45, 0.45);  // inside the range of voltages
+    fill_random(data.q, (size_t)(T * D), 1, 0, 1);        // inside the range of pulses
+    fill_random(data.k, (size_t)(T * D), 2, -0.45, 0.45); // inside the range of voltages
     fill_random(data.v, (size_t)(T * D), 3, -0.45, 0.45);
     run_sequence(&data, attention);
     for (int64_t t = 0; t < T; t++) {
@@ -252,7 +260,8 @@ static void test_more_levels_converge(void **state) {
         hardware.converter.q_levels = hardware.converter.kv_levels = levels;
         hardware.converter.output_levels = levels;
         ASSERT_OK(ley_attention_create(&fine, &hardware, &shape));
-        struct data a = make_data(&hardware, shape, 1, 20, 3), b = make_data(&hardware, shape, 1, 20, 3);
+        struct data a = make_data(&hardware, shape, 1, 20, 3),
+                    b = make_data(&hardware, shape, 1, 20, 3);
         run_sequence(&a, fine);
         run_sequence(&b, continuous);
         double error = largest_difference(a.out, b.out, 20 * 16);
@@ -275,7 +284,8 @@ static void test_window_forgets(void **state) {
     ASSERT_OK(ley_hardware_load(&hardware, "paper"));
     hardware.array.window = (int)W;
     ASSERT_OK(ley_attention_create(&attention, &hardware, &shape));
-    struct data a = make_data(&hardware, shape, 1, T, 21), b = make_data(&hardware, shape, 1, T, 21);
+    struct data a = make_data(&hardware, shape, 1, T, 21),
+                b = make_data(&hardware, shape, 1, T, 21);
     fill_random(b.k, (size_t)((T - W) * D), 99, -0.6, 0.6);
     fill_random(b.v, (size_t)((T - W) * D), 98, -0.6, 0.6);
     run_sequence(&a, attention);
@@ -318,10 +328,10 @@ static void test_stops_on_request(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sequence_equals_bank), cmocka_unit_test(test_real_tiles),
+        cmocka_unit_test(test_sequence_equals_bank),  cmocka_unit_test(test_real_tiles),
         cmocka_unit_test(test_threads_do_not_matter), cmocka_unit_test(test_grouped_heads),
-        cmocka_unit_test(test_ideal_is_exact),       cmocka_unit_test(test_more_levels_converge),
-        cmocka_unit_test(test_window_forgets),       cmocka_unit_test(test_stops_on_request),
+        cmocka_unit_test(test_ideal_is_exact),        cmocka_unit_test(test_more_levels_converge),
+        cmocka_unit_test(test_window_forgets),        cmocka_unit_test(test_stops_on_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

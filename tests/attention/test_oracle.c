@@ -28,7 +28,8 @@ static double number(const struct oracle_case *oracle, const char *key) {
 // The published grouping of keys into tiles by absolute position is a ring that holds them all.
 static struct ley_hardware hardware_of(const struct oracle_case *oracle, const char *model) {
     struct ley_hardware hardware;
-    ASSERT_OK(ley_hardware_load(&hardware, strcmp(model, "linear") == 0 ? "paper-linear" : "paper"));
+    ASSERT_OK(
+        ley_hardware_load(&hardware, strcmp(model, "linear") == 0 ? "paper-linear" : "paper"));
     int n_tokens = (int)oracle->shape[2], window = (int)number(oracle, "sliding_window");
     double decay = number(oracle, "decay_factor");
     hardware.array.window = window;
@@ -52,7 +53,8 @@ static void run(struct oracle_case *oracle, const char *model) {
                                         (int)oracle->shape[3]};
     struct ley_attention *attention;
     ASSERT_OK(ley_attention_create(&attention, &hardware, &shape));
-    const int n_heads[] = {shape.n_query_heads, shape.n_kv_heads, shape.n_kv_heads, shape.n_query_heads};
+    const int n_heads[] = {shape.n_query_heads, shape.n_kv_heads, shape.n_kv_heads,
+                           shape.n_query_heads};
     ASSERT_OK(ley_scalers_load(attention->scaler, n_heads, oracle->folder));
     int64_t n, T = oracle->shape[2], BH = oracle->shape[0] * oracle->shape[1];
     double *q = load_array(&n, NULL, oracle->folder, "q.npy");
@@ -64,8 +66,11 @@ static void run(struct oracle_case *oracle, const char *model) {
     oracle->phi = ley_alloc((size_t)(BH * T * T), sizeof(double));
     oracle->a = ley_alloc((size_t)(n * oracle->n_tiles), sizeof(double));
     oracle->code = ley_alloc((size_t)(n * oracle->n_tiles), sizeof(int32_t));
-    struct ley_attention_trace trace = {.n_tokens = T, .s = oracle->s, .phi = oracle->phi,
-                                        .a = oracle->a, .out_code = oracle->code};
+    struct ley_attention_trace trace = {.n_tokens = T,
+                                        .s = oracle->s,
+                                        .phi = oracle->phi,
+                                        .a = oracle->a,
+                                        .out_code = oracle->code};
     ASSERT_OK(ley_attention_forward(oracle->out, attention, q, k, v, oracle->shape[0], T, &trace,
                                     NULL, NULL));
     ley_free(q);
@@ -234,7 +239,8 @@ static void check_npz(const char *name, bool is_negated) {
     double *v = load_array(&n, NULL, folder, "V.npy"), *s = load_array(&n, NULL, folder, "S.npy");
     double *phi = load_array(&n, NULL, folder, "phi_S.npy");
     double *out = load_array(&n, NULL, folder, "output.npy");
-    double *our_out = ley_alloc((size_t)n, sizeof(double)), *our_s = ley_alloc((size_t)n, sizeof(double));
+    double *our_out = ley_alloc((size_t)n, sizeof(double)),
+           *our_s = ley_alloc((size_t)n, sizeof(double));
     double *our_phi = ley_alloc((size_t)n, sizeof(double));
     struct ley_attention *attention = make_npz_attention(is_negated);
     struct ley_attention_trace trace = {.n_tokens = 64, .s = our_s, .phi = our_phi};

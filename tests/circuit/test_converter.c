@@ -82,8 +82,8 @@ static void test_output_events(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hard_sigmoid),    cmocka_unit_test(test_hard_sigmoid_is_monotone),
-        cmocka_unit_test(test_reference_codes), cmocka_unit_test(test_counter_codes),
+        cmocka_unit_test(test_hard_sigmoid),        cmocka_unit_test(test_hard_sigmoid_is_monotone),
+        cmocka_unit_test(test_reference_codes),     cmocka_unit_test(test_counter_codes),
         cmocka_unit_test(test_odd_and_tiny_levels), cmocka_unit_test(test_output_events),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

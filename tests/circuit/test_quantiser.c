@@ -16,7 +16,8 @@ static void check_case(const char *folder) {
     int n_levels = cJSON_GetObjectItem(meta, "n_levels")->valueint;
     struct ley_quantiser grid = ley_quantiser_make(low, high, n_levels);
     int64_t n, n_y;
-    double *x = load_array(&n, NULL, folder, "x_f8.npy"), *y = load_array(&n_y, NULL, folder, "y_f8.npy");
+    double *x = load_array(&n, NULL, folder, "x_f8.npy"),
+           *y = load_array(&n_y, NULL, folder, "y_f8.npy");
     assert_true(n == n_y && n > 100);
     for (int64_t i = 0; i < n; i++) {
         if (ley_quantise(&grid, x[i]) != y[i]) {

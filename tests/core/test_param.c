@@ -11,8 +11,10 @@ struct spec {
 };
 
 static const struct ley_param rows[] = {
-    {"cell.tau_s", LEY_PARAM_REAL, offsetof(struct spec, tau_s), "5e-3", 1e-9, 1e9, NULL, "s", "", ""},
-    {"cell.law", LEY_PARAM_ENUM, offsetof(struct spec, law), "cubic", 0, 0, "linear|cubic", "", "", ""},
+    {"cell.tau_s", LEY_PARAM_REAL, offsetof(struct spec, tau_s), "5e-3", 1e-9, 1e9, NULL, "s", "",
+     ""},
+    {"cell.law", LEY_PARAM_ENUM, offsetof(struct spec, law), "cubic", 0, 0, "linear|cubic", "", "",
+     ""},
     {"dac.levels", LEY_PARAM_INT, offsetof(struct spec, n_levels), "8", 0, 256, NULL, "", "", ""},
     {"dac.file", LEY_PARAM_PATH, offsetof(struct spec, file), "a.csv", 0, 0, NULL, "", "", ""},
 };
@@ -45,9 +47,12 @@ static void test_set_refuses(void **state) {
     ASSERT_FAILS(ley_params_set_pair(&table, &spec, "cell.tau_s"), LEY_E_ARGUMENT, "key=value");
     ASSERT_FAILS(ley_params_set_pair(&table, &spec, "cell.tau_s=5 ms"), LEY_E_ARGUMENT, "a number");
     ASSERT_FAILS(ley_params_set_pair(&table, &spec, "cell.tau_s=nan"), LEY_E_ARGUMENT, "a number");
-    ASSERT_FAILS(ley_params_set_pair(&table, &spec, "cell.tau_s=inf"), LEY_E_ARGUMENT, "1e-09..1e+09 s");
-    ASSERT_FAILS(ley_params_set_pair(&table, &spec, "dac.levels=2.5"), LEY_E_ARGUMENT, "whole number");
-    ASSERT_FAILS(ley_params_set_pair(&table, &spec, "cell.law=cubi"), LEY_E_ARGUMENT, "linear|cubic");
+    ASSERT_FAILS(ley_params_set_pair(&table, &spec, "cell.tau_s=inf"), LEY_E_ARGUMENT,
+                 "1e-09..1e+09 s");
+    ASSERT_FAILS(ley_params_set_pair(&table, &spec, "dac.levels=2.5"), LEY_E_ARGUMENT,
+                 "whole number");
+    ASSERT_FAILS(ley_params_set_pair(&table, &spec, "cell.law=cubi"), LEY_E_ARGUMENT,
+                 "linear|cubic");
     assert_memory_equal(&spec, &before, sizeof spec);
 }
 
@@ -58,7 +63,8 @@ static enum ley_status read_yaml(struct spec *spec, const char *text) {
 static void test_yaml(void **state) {
     (void)state;
     struct spec spec = defaults();
-    ASSERT_OK(read_yaml(&spec, "description: words\ncell: {tau_s: 1e-3}\ndac:\n  levels: 4 # bits\n"));
+    ASSERT_OK(
+        read_yaml(&spec, "description: words\ncell: {tau_s: 1e-3}\ndac:\n  levels: 4 # bits\n"));
     assert_true(spec.tau_s == 1e-3 && spec.n_levels == 4);
 }
 
@@ -67,12 +73,15 @@ static void test_yaml_refuses(void **state) {
     struct spec spec = defaults();
     ASSERT_FAILS(read_yaml(&spec, ""), LEY_E_FORMAT, "empty");
     ASSERT_FAILS(read_yaml(&spec, "- a\n"), LEY_E_FORMAT, "map of parameters");
-    ASSERT_FAILS(read_yaml(&spec, "cell:\n  tau_s: 1\n  tau_s: 2\n"), LEY_E_FORMAT, "x.yaml:3: 'cell.tau_s' is given twice");
-    ASSERT_FAILS(read_yaml(&spec, "cell:\n  tau: 1\n"), LEY_E_ARGUMENT, "x.yaml:2: unknown parameter 'cell.tau'");
+    ASSERT_FAILS(read_yaml(&spec, "cell:\n  tau_s: 1\n  tau_s: 2\n"), LEY_E_FORMAT,
+                 "x.yaml:3: 'cell.tau_s' is given twice");
+    ASSERT_FAILS(read_yaml(&spec, "cell:\n  tau: 1\n"), LEY_E_ARGUMENT,
+                 "x.yaml:2: unknown parameter 'cell.tau'");
     ASSERT_FAILS(read_yaml(&spec, "cell:\n  tau_s: [1]\n"), LEY_E_FORMAT, "no lists");
     ASSERT_FAILS(read_yaml(&spec, "a: &x {tau_s: 1}\ncell: *x\n"), LEY_E_FORMAT, "aliases");
     ASSERT_FAILS(read_yaml(&spec, "cell: {tau_s: 1"), LEY_E_FORMAT, "x.yaml:");
-    ASSERT_FAILS(read_yaml(&spec, "cell: {tau_s: 1}\n---\ncell: {}\n"), LEY_E_FORMAT, "one document");
+    ASSERT_FAILS(read_yaml(&spec, "cell: {tau_s: 1}\n---\ncell: {}\n"), LEY_E_FORMAT,
+                 "one document");
 }
 
 static void test_yaml_round_trip(void **state) {
@@ -90,8 +99,10 @@ static void test_yaml_round_trip(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults_and_set), cmocka_unit_test(test_set_refuses),
-        cmocka_unit_test(test_yaml),             cmocka_unit_test(test_yaml_refuses),
+        cmocka_unit_test(test_defaults_and_set),
+        cmocka_unit_test(test_set_refuses),
+        cmocka_unit_test(test_yaml),
+        cmocka_unit_test(test_yaml_refuses),
         cmocka_unit_test(test_yaml_round_trip),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,8 +20,8 @@ static struct ley_cell *cell_of(const struct ley_hardware *hardware) {
 
 // S1.5: the ten published coefficients c[idx] of u^i V_in^j, i = 0..3, j = 0..3-i, at V_in = 0.9 V
 static double published_polynomial_ua(double u) {
-    static const double c[] = {0.17393044, 0.15653739,  0.14088365,  0.12679529, 5.51975209,
-                               4.96777688, 4.4709992, -1.44776001, -1.30298401, 46.05483778};
+    static const double c[] = {0.17393044, 0.15653739, 0.14088365,  0.12679529,  5.51975209,
+                               4.96777688, 4.4709992,  -1.44776001, -1.30298401, 46.05483778};
     double sum = 0;
     int index = 0;
     for (int i = 0; i <= 3; i++) {
@@ -137,7 +137,8 @@ static void test_decay_kinds(void **state) {
     const double *p = hardware.cell.p_a, u = 0.3, age_s = 2e-3;
     struct ley_cell *cell = cell_of(&hardware);
     struct ley_decay decay = ley_cell_decay(cell, age_s);
-    double d = exp(-age_s / 5e-3), want = p[0] + p[1] * d * u + p[2] * d * d * u * u + p[3] * d * d * d * u * u * u;
+    double d = exp(-age_s / 5e-3),
+           want = p[0] + p[1] * d * u + p[2] * d * d * u * u + p[3] * d * d * d * u * u * u;
     assert_true(fabs(ley_cell_current(cell, u * decay.u_scale) * decay.i_scale - want) < 1e-20);
     assert_true(fabs(ley_cell_current(cell, 0 * decay.u_scale) * decay.i_scale - p[0]) < 1e-20);
     ley_cell_destroy(cell);

@@ -65,7 +65,8 @@ static void test_mistakes(void **state) {
     ASSERT_FAILS(read_text(&curve, "Vstore_V,Iout_uA\n0,1e300\n", 0.9), LEY_E_FORMAT, "t.csv:2");
     ASSERT_FAILS(read_text(&curve, "Vstore_V,Iout_uA\n0\n", 0.9), LEY_E_FORMAT, "t.csv:2");
     ASSERT_FAILS(read_text(&curve, "Vstore_V,Iout_uA\n0,1\n", 0.9), LEY_E_FORMAT, "at least two");
-    ASSERT_FAILS(read_text(&curve, "Vstore_V,Iout_uA\n0,1\n1e-8,2\n", 0.9), LEY_E_FORMAT, "too close");
+    ASSERT_FAILS(read_text(&curve, "Vstore_V,Iout_uA\n0,1\n1e-8,2\n", 0.9), LEY_E_FORMAT,
+                 "too close");
     ASSERT_FAILS(read_text(&curve, "Vstore_V,Iout_uA\n0,1\n0,2\n1,3\n", 0.9), LEY_E_FORMAT, "grid");
     ASSERT_FAILS(read_text(&curve, "Vstore_V,Vin_V,Iout_uA\n0,1,1\n0,2,2\n1,1,3\n1,3,4\n", 1),
                  LEY_E_FORMAT, "not a full grid");

@@ -87,11 +87,14 @@ static void test_files_that_lie(void **state) {
     refuse("{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,4), }", 16, "8 dim");
     refuse("{'descr': '<f4', 'fortran_order': False, 'shape': (1099511627776, 1099511627776), }", 0,
            "larger than memory");
-    refuse("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,), }", 0, "sense");
+    refuse("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,), }", 0,
+           "sense");
     struct ley_tensor tensor;
     ASSERT_FAILS(ley_npy_read(&tensor, "hello world", 11, "x.npy"), LEY_E_FORMAT, "not a .npy");
-    ASSERT_FAILS(ley_npy_read(&tensor, "\x93NUMPY\x09\x00\x10\x00", 10, "x.npy"), LEY_E_FORMAT, "version");
-    ASSERT_FAILS(ley_npy_read(&tensor, "\x93NUMPY\x01\x00\xff\x00", 10, "x.npy"), LEY_E_FORMAT, "truncated");
+    ASSERT_FAILS(ley_npy_read(&tensor, "\x93NUMPY\x09\x00\x10\x00", 10, "x.npy"), LEY_E_FORMAT,
+                 "version");
+    ASSERT_FAILS(ley_npy_read(&tensor, "\x93NUMPY\x01\x00\xff\x00", 10, "x.npy"), LEY_E_FORMAT,
+                 "truncated");
     ASSERT_FAILS(ley_npy_load(&tensor, "/nowhere.npy"), LEY_E_IO, "cannot open /nowhere.npy");
 }
 
@@ -125,7 +128,7 @@ static void test_not_finite(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_fortran_order),
+        cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_fortran_order),
         cmocka_unit_test(test_files_that_lie), cmocka_unit_test(test_truncation),
         cmocka_unit_test(test_not_finite),
     };
