@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 folder=$1 compiler=$2
 shift 2
 if [ "$compiler" = clang ]; then
-    tools/setup.sh clang libomp-dev libclang-rt-14-dev
+    tools/setup.sh clang libomp-dev libclang-rt-14-dev llvm
 fi
 CC=$compiler cmake -S . -B "$folder" -DLEYDEN_WERROR=ON "$@" >/dev/null
 cmake --build "$folder" -j "$(nproc)" | grep -v '^\[' || true

@@ -5,7 +5,7 @@
 # Findings are written to build/fuzz/<target>/; the exit code tells. Seeds: tests/fuzz/corpus.
 set -eu
 cd "$(dirname "$0")/.."
-tools/setup.sh clang libomp-dev libclang-rt-14-dev
+tools/setup.sh clang libomp-dev libclang-rt-14-dev llvm
 CC=clang cmake -S . -B build/fuzz -DLEYDEN_FUZZ=ON -DLEYDEN_TESTS=OFF -DBUILD_SHARED_LIBS=OFF \
     -DCMAKE_BUILD_TYPE=RelWithDebInfo -DLEYDEN_SANITIZE=address,undefined >/dev/null
 cmake --build build/fuzz -j "$(nproc)" >/dev/null
