@@ -43,6 +43,7 @@ struct arrays {
 
 // ---- input
 
+// A float32 or float64 file of four dimensions as float64; refuses what is not finite.
 static enum ley_status load_f64(struct ley_tensor *tensor, const char *path, const char *option) {
     struct ley_tensor file;
     *tensor = (struct ley_tensor){.data = NULL};
@@ -113,6 +114,7 @@ static enum ley_status set_number(struct ley_hardware *hardware, const char *key
     return ley_params_set(ley_hardware_params(), hardware, key, text);
 }
 
+// Plain options come after the preset and --set: they are what a comparison varies.
 static enum ley_status load_hardware(struct ley_hardware *hardware, const struct options *options) {
     LEY_TRY(session_hardware(hardware, &options->hw));
     if (options->window >= 0) {
@@ -156,6 +158,7 @@ static void find_word(bool *is_asked, int *n_known, const char *list, const char
     }
 }
 
+// A converter that is switched off has no codes.
 static enum ley_status create_codes(struct arrays *arrays, const struct ley_hardware *hardware,
                                     const int64_t tile_shape[5]) {
     const struct ley_converter_spec *converter = &hardware->converter;
@@ -172,6 +175,7 @@ static enum ley_status create_codes(struct arrays *arrays, const struct ley_hard
     return LEY_OK;
 }
 
+// Arrays exist only for what --dump names; an absent one costs nothing while computing.
 static enum ley_status create_outputs(struct arrays *arrays, const struct ley_hardware *hardware,
                                       const char *dump) {
     bool scores, phi, tiles, codes;
@@ -233,6 +237,7 @@ static void put_token(struct ley_tensor *tensor, const double *token, int64_t t)
     }
 }
 
+// The sequence as the chip meets it: one token of all heads, then the next.
 static enum ley_status run_steps(struct arrays *arrays, struct ley_stream *stream,
                                  double token_period_s, const struct ley_attention_trace *trace,
                                  struct ley_ledger *ledger, const struct ley_progress *progress) {
@@ -257,6 +262,7 @@ static enum ley_status run_steps(struct arrays *arrays, struct ley_stream *strea
     return is_stopped ? ley_fail(LEY_E_INTERRUPTED, "stopped on request") : LEY_OK;
 }
 
+// Both ways fill the same arrays and the same ledger.
 static enum ley_status compute(struct arrays *arrays, const struct ley_attention *attention,
                                bool by_steps, struct ley_ledger *ledger) {
     const struct ley_attention_trace trace = {
@@ -363,6 +369,7 @@ static void print_summary(const struct arrays *arrays, const struct options *opt
     printf("results    %s\n", options->out);
 }
 
+// Nothing is printed before everything is on disk.
 static enum ley_status finish(const struct arrays *arrays, const struct options *options,
                               const struct ley_hardware *hardware, const struct ley_ledger *ledger,
                               struct ley_outdir *outdir) {
@@ -405,6 +412,7 @@ static enum ley_status run_layer(struct arrays *arrays, const struct options *op
     return status;
 }
 
+// Order: what can be refused cheaply first; the output folder last before the work.
 static enum ley_status attend(struct arrays *arrays, const struct options *options) {
     struct ley_hardware hardware;
     struct ley_outdir *outdir;

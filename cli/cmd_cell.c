@@ -28,6 +28,7 @@ struct study {
     int n_codes; // of the write DAC; a continuous one is sampled like the paper's
 };
 
+// The same chip three times, with each law in turn.
 static enum ley_status create(struct study *study, const struct hardware_options *options) {
     study->name = options->name;
     LEY_TRY(session_hardware(&study->hardware, options));
@@ -87,6 +88,7 @@ static struct age look(const struct study *study, long long n_tokens) {
     return (struct age){n_tokens, time_s, kept, 1e6 * top_a, u_v * (1 - kept) / level_v};
 }
 
+// Ages 1, 4, 16 ... tokens, and the oldest that the window holds.
 static int list_ages(struct age age[N_AGES], const struct study *study) {
     int window = study->hardware.array.window, n = 0;
     for (int lag = 1; lag < window && n < N_AGES - 1; lag *= 4) {
@@ -190,6 +192,7 @@ static int print_json(const struct study *study) {
 
 // ---- the plot: the law with its codes, what polynomials miss, and leakage over the window
 
+// Data blocks that the plot refers to by name.
 static void send_curves(FILE *pipe, const struct study *study) {
     fprintf(pipe, "$curve << EOD\n");
     for (int i = 0; i < N_FIT; i++) {

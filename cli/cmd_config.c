@@ -12,6 +12,7 @@ static const struct command command = {
     "diff      lists what differs from OTHER, a preset or a file",
     ""};
 
+// Everything that a run would check before it starts.
 static enum ley_status validate(const struct ley_hardware *hardware) {
     struct ley_cell *cell = NULL;
     LEY_TRY(ley_hardware_check(hardware, 1));

@@ -11,6 +11,7 @@ static const struct command command = {"params", "params [--json|--markdown] [KE
                                        "KEY shows only keys that contain it.",
                                        ""};
 
+// What a value may be, in words fit for a table cell.
 static void print_range(char *out, size_t n_out, const struct ley_param *row) {
     if (row->type == LEY_PARAM_ENUM) {
         snprintf(out, n_out, "%s", row->choices);

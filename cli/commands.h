@@ -2,7 +2,7 @@
 // code: 0 ok, 1 failed, 2 usage or bad input.
 #pragma once
 
-int cmd_attend(int argc, char **argv);
-int cmd_cell(int argc, char **argv);
-int cmd_config(int argc, char **argv);
-int cmd_params(int argc, char **argv);
+int cmd_attend(int argc, char **argv); // arrays through analog attention
+int cmd_cell(int argc, char **argv);   // the law of the memory cell
+int cmd_config(int argc, char **argv); // show, validate, compare hardware descriptions
+int cmd_params(int argc, char **argv); // every parameter

@@ -31,6 +31,7 @@ static void print_help(FILE *out) {
             "exit codes: 0 done, 1 failed, 2 bad usage or input, 130 interrupted\n");
 }
 
+// A mistyped command gets the nearest one.
 static int fail_unknown(const char *name) {
     int nearest = 0;
     for (int i = 1; i < N_COMMANDS; i++) {

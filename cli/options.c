@@ -12,6 +12,7 @@
 
 #include "core/nearest.h"
 
+// The same rows that parse the options describe them.
 static void print_help(const struct command *command, const struct option_row *rows, int n_rows) {
     printf("usage: leyden %s\n\n%s\n\noptions:\n", command->usage, command->summary);
     for (int i = 0; i < n_rows; i++) {
@@ -47,6 +48,7 @@ static int fail_unknown(const struct command *command, const struct option_row *
     return 2;
 }
 
+// Puts one value where its row says; a mistake names option, value and what it must be.
 static int store(const struct command *command, const struct option_row *row, const char *text) {
     char *end = NULL;
     double number = 0;
@@ -87,6 +89,7 @@ static int store(const struct command *command, const struct option_row *row, co
     return 0;
 }
 
+// The row of "--name", "--name=value", "-x" or "-xvalue"; *attached is the value in the same word.
 static const struct option_row *find(const struct option_row *rows, int n_rows, const char *text,
                                      const char **attached) {
     *attached = NULL;
@@ -105,6 +108,7 @@ static const struct option_row *find(const struct option_row *rows, int n_rows, 
     return NULL;
 }
 
+// Handles argv[*i] and, when it needs one, the value after it.
 static int parse_option(int *i, int argc, char **argv, const struct command *command,
                         const struct option_row *rows, int n_rows) {
     const char *text = argv[*i], *attached;

@@ -11,6 +11,7 @@
 
 enum { MAX_PATH = 1024 };
 
+// The path goes into a quoted gnuplot string: quotes and line breaks cannot be part of it.
 static enum ley_status temporary_path(char out[MAX_PATH + 32], const char *path) {
     if (strlen(path) >= MAX_PATH || strpbrk(path, "'\"\\\n\r")) {
         return ley_fail(LEY_E_ARGUMENT, "cannot plot to '%.80s': name too long or with quotes",

@@ -17,6 +17,7 @@ enum ley_status session_hardware(struct ley_hardware *hardware,
     return LEY_OK;
 }
 
+// What the user can mend is 2; what the machine lacks is 1.
 int session_fail(const char *command, enum ley_status status) {
     fprintf(stderr, "leyden %s: %s\n", command, ley_error_text());
     switch (status) {
@@ -30,6 +31,7 @@ int session_fail(const char *command, enum ley_status status) {
     }
 }
 
+// A second Ctrl-C ends the program the usual way (SA_RESETHAND).
 static void on_signal(int number) {
     (void)number;
     is_interrupted = 1;
@@ -41,6 +43,7 @@ void session_catch_interrupts(void) {
     sigaction(SIGTERM, &action, NULL);
 }
 
+// Also the place where work notices Ctrl-C.
 static bool report(void *context, int64_t n_done, int64_t n_total) {
     if (isatty(STDERR_FILENO) && n_total > 1) {
         int width = (int)(30 * n_done / n_total);

@@ -26,6 +26,7 @@ struct ley_bank {
     struct ley_column *column; // scratch (columns of a tile)
 };
 
+// All memory of a bank; on failure ley_bank_destroy frees what there is.
 static bool allocate(struct ley_bank *bank) {
     size_t ring = (size_t)bank->ring, head_dim = (size_t)bank->tile.head_dim;
     size_t n_columns = (size_t)bank->tile.hardware->array.n_columns;
@@ -77,6 +78,7 @@ void ley_bank_destroy(struct ley_bank *bank) {
     ley_free(bank);
 }
 
+// Cells keep their charge: a column without a token is gated, whatever it holds.
 void ley_bank_reset(struct ley_bank *bank) {
     bank->n_tokens = 0;
     bank->now_tick = 0;
@@ -85,6 +87,7 @@ void ley_bank_reset(struct ley_bank *bank) {
     }
 }
 
+// Sets the clock; time only moves forward.
 static void advance(struct ley_bank *bank, double t_s) {
     int64_t tick = ley_clock_ticks(t_s, bank->tile.hardware->time.token_period_s);
     LEY_ASSERT(tick >= bank->now_tick);
@@ -116,6 +119,7 @@ void ley_bank_write(struct ley_bank *bank, const double *k_v, const double *v_v,
     }
 }
 
+// M16
 double ley_bank_age_s(const struct ley_bank *bank, int c, double t_s) {
     LEY_ASSERT(c >= 0 && c < bank->ring && bank->token[c] >= 0);
     double period_s = bank->tile.hardware->time.token_period_s;
@@ -144,6 +148,7 @@ static int gather(struct ley_bank *bank, int n) {
     return n_live;
 }
 
+// M15: tiles in ascending order; a tile without live columns is not driven and adds nothing.
 void ley_bank_read(double *sum, struct ley_bank *bank, const double *q, double t_s,
                    const struct ley_read_trace *trace, struct ley_ledger *ledger) {
     static const struct ley_read_trace no_trace = {0};

@@ -13,6 +13,7 @@
 
 enum { MAX_PRESET_BYTES = 1 << 16, NAME_BYTES = 1024 };
 
+// The order of the files is the order of groups in help and YAML.
 static const struct ley_param rows[] = {
 #define LEY_PARAM(key, type, field, default, low, high, choices, unit, doc, source)                \
     {key,                                                                                          \
@@ -57,6 +58,7 @@ static void list_presets(char *text, size_t n_text, const char *known) {
     free(entry);
 }
 
+// A name without a slash is a preset; a path is taken as it is.
 static enum ley_status find_preset(char *path, size_t n_path, const char *name) {
     size_t n = strlen(name);
     if (strchr(name, '/') || (n > 5 && strcmp(name + n - 5, ".yaml") == 0)) {
@@ -121,6 +123,7 @@ double ley_hardware_busy_s(const struct ley_hardware *hardware, int n_queries_pe
     return t->write_s + n_queries_per_bank * read_s + t->digital_sum_s;
 }
 
+// Bounds of single parameters are the table's work; this is about pairs that exclude each other.
 enum ley_status ley_hardware_check(const struct ley_hardware *hardware, int n_queries_per_bank) {
     const struct ley_converter_spec *converter = &hardware->converter;
     if (converter->q_levels == 1 || converter->kv_levels == 1 || converter->output_levels == 1) {
@@ -151,6 +154,7 @@ enum ley_status ley_hardware_check(const struct ley_hardware *hardware, int n_qu
     return LEY_OK;
 }
 
+// Order for the table: as given (absolute, beside the preset, or from here), then Leyden's own.
 enum ley_status ley_hardware_create_cell(struct ley_cell **cell,
                                          const struct ley_hardware *hardware) {
     char path[NAME_BYTES];

@@ -9,12 +9,14 @@ int ley_attention_n_heads(const struct ley_attention_shape *shape, enum ley_sign
     return is_stored ? shape->n_kv_heads : shape->n_query_heads;
 }
 
+// Tiles behind the last token written so far stay dark; traces leave them out.
 int ley_attention_n_tiles(const struct ley_hardware *hardware, int64_t n_tokens) {
     int64_t ring = ley_hardware_ring(hardware), n_columns = hardware->array.n_columns;
     int64_t n_used = n_tokens < ring ? n_tokens : ring;
     return (int)((n_used + n_columns - 1) / n_columns);
 }
 
+// S4.1: every head starts from the published values.
 static enum ley_status create_scalers(struct ley_attention *attention) {
     for (int signal = 0; signal < LEY_N_SIGNALS; signal++) {
         int n = ley_attention_n_heads(&attention->shape, (enum ley_signal)signal);

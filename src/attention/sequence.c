@@ -24,6 +24,7 @@ struct scratch {
     struct ley_column *column; // (columns of a tile)
 };
 
+// One call: its arguments and what is prepared once for all heads.
 struct run {
     const struct ley_attention *attention;
     const double *q, *k, *v;
@@ -78,6 +79,7 @@ static int gather(struct scratch *scratch, const struct run *run, int64_t t, int
     return n_live;
 }
 
+// One query: scale, pulses, all tiles, scale.
 static void run_query(struct scratch *scratch, const struct run *run, int64_t head, int64_t t,
                       struct ley_ledger *ledger) {
     const struct ley_attention *attention = run->attention;
@@ -126,6 +128,7 @@ static void run_pair(struct scratch *scratch, const struct run *run, int64_t pai
     }
 }
 
+// Scratch of one thread.
 static bool allocate(struct scratch *scratch, const struct run *run) {
     size_t head_dim = (size_t)run->attention->shape.head_dim;
     size_t n_columns = (size_t)run->attention->hardware.array.n_columns;
@@ -170,6 +173,8 @@ static bool run_pairs(struct scratch *scratch, const struct run *run, int64_t n_
     return !is_stopped;
 }
 
+// All that can fail happens here, before the first head. Decay depends on the lag only: tokens come
+// at a steady period (M16).
 static enum ley_status prepare(struct run *run, struct scratch **scratch, int n_threads,
                                int64_t n_pairs, const struct ley_ledger *ledger) {
     const struct ley_hardware *hardware = &run->attention->hardware;

@@ -53,6 +53,7 @@ void ley_stream_destroy(struct ley_stream *stream) {
     ley_free(stream);
 }
 
+// M18, then the bank: one token of one key-value head.
 static void write_token(struct ley_stream *stream, int64_t pair, const double *k, const double *v,
                         double t_s, const struct ley_attention_trace *trace,
                         struct ley_ledger *ledger) {
@@ -67,6 +68,7 @@ static void write_token(struct ley_stream *stream, int64_t pair, const double *k
     ley_bank_write(stream->bank[pair], k_v, v_v, t_s, ledger);
 }
 
+// One query head reads its group's bank.
 static void read_token(double *out, struct ley_stream *stream, int64_t head, const double *q,
                        double t_s, const struct ley_attention_trace *trace,
                        struct ley_ledger *ledger) {
@@ -81,6 +83,7 @@ static void read_token(double *out, struct ley_stream *stream, int64_t head, con
     ley_scale(out, out, shape->head_dim, &attention->scaler[LEY_SIGNAL_OUTPUT][h], ledger);
 }
 
+// Written before read: a token sees itself (M15). The heads of a group read one after another.
 void ley_stream_step(double *out, struct ley_stream *stream, const double *q, const double *k,
                      const double *v, double t_s, const struct ley_attention_trace *trace,
                      struct ley_ledger *ledger) {

@@ -4,6 +4,7 @@
 #include "attention/trace_impl.h"
 #include "circuit/dac.h"
 
+// The converter's own clip and rounding, as an index.
 static void put_codes(int32_t *code, const double *x, int n, const struct ley_quantiser *grid) {
     for (int i = 0; i < n; i++) {
         code[i] = (int32_t)ley_quantiser_code(grid, ley_clip(grid, x[i]));
@@ -31,6 +32,7 @@ void ley_trace_query(const struct ley_attention_trace *trace, const struct ley_a
     }
 }
 
+// Rows of (B, Hq, T, T) and of (B, Hq, N, T, D) that one query fills.
 struct ley_read_trace ley_trace_read(const struct ley_attention_trace *trace,
                                      const struct ley_attention *attention, int64_t head,
                                      int64_t token) {

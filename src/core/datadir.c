@@ -10,6 +10,7 @@
 
 #include "core/file.h"
 
+// True when folder + middle + "/" + name exists; it is then in `path`.
 static bool try_path(char *path, size_t n_path, const char *folder, const char *middle,
                      const char *name) {
     int n = snprintf(path, n_path, "%s%s/%s", folder, middle, name);

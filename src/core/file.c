@@ -26,6 +26,7 @@ bool ley_file_exists(const char *path) {
     return access(path, R_OK) == 0;
 }
 
+// A regular file only: a pipe or device has no size to check against.
 static enum ley_status read_all(char **text, size_t *n_bytes, FILE *file, const char *path,
                                 size_t max_bytes) {
     struct stat info;
@@ -60,6 +61,7 @@ enum ley_status ley_file_read(char **text, size_t *n_bytes, const char *path, si
     return status;
 }
 
+// Path of a result, under its temporary or its real name.
 static void join(char *out, size_t n_out, const struct ley_outdir *outdir, const char *name,
                  bool is_temporary) {
     int n = is_temporary ? snprintf(out, n_out, "%s/%s.tmp-%ld", outdir->path, name, (long)getpid())
@@ -111,6 +113,7 @@ enum ley_status ley_outdir_open(FILE **file, struct ley_outdir *outdir, const ch
     return LEY_OK;
 }
 
+// fclose is where a full disk shows: buffered bytes are written only then.
 enum ley_status ley_outdir_close(struct ley_outdir *outdir, FILE *file) {
     bool is_bad = ferror(file) != 0;
     if (fclose(file) != 0 || is_bad) {
@@ -132,6 +135,7 @@ enum ley_status ley_outdir_commit(struct ley_outdir *outdir) {
     return LEY_OK;
 }
 
+// rmdir removes the folder only when nothing else is in it.
 void ley_outdir_destroy(struct ley_outdir *outdir) {
     if (!outdir) {
         return;

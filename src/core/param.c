@@ -12,6 +12,7 @@
 #include "core/assert.h"
 #include "core/nearest.h"
 
+// Address of a row's field inside a spec.
 static void *field_of(const struct ley_param *row, void *spec) {
     return (char *)spec + row->offset;
 }
@@ -35,6 +36,7 @@ static int choice_index(const char *choices, const char *value) {
     return -1;
 }
 
+// Writes the index-th of "a|b|c".
 static void choice_text(char *out, size_t n_out, const char *choices, int index) {
     const char *c = choices;
     for (; index > 0 && c; index--) {
@@ -45,6 +47,8 @@ static void choice_text(char *out, size_t n_out, const char *choices, int index)
     snprintf(out, n_out, "%.*s", (int)strcspn(c, "|"), c);
 }
 
+// Numbers must be the whole text ("5ms" is a mistake, not 5) and within bounds; nothing is stored
+// unless all is well.
 static enum ley_status set_number(const struct ley_param *row, void *field, const char *value) {
     char *end;
     errno = 0;
@@ -69,6 +73,7 @@ static enum ley_status set_number(const struct ley_param *row, void *field, cons
     return LEY_OK;
 }
 
+// One value of any type from text.
 static enum ley_status set_field(const struct ley_param *row, void *spec, const char *value) {
     void *field = field_of(row, spec);
     if (row->type == LEY_PARAM_ENUM) {
@@ -108,6 +113,7 @@ static const struct ley_param *find(const struct ley_param_table *table, const c
     return NULL;
 }
 
+// A key that begins like a known one is taken for it cut short; otherwise the fewest edits decide.
 static enum ley_status fail_unknown(const struct ley_param_table *table, const char *key) {
     const char *nearest = NULL;
     int distance = INT_MAX;
@@ -186,6 +192,7 @@ struct cJSON *ley_params_json(const struct ley_param_table *table, const void *s
     return object;
 }
 
+// Groups come out in the order of the table, so a table keeps the rows of a group together.
 void ley_params_print_yaml(FILE *out, const struct ley_param_table *table, const void *spec) {
     const char *group = "";
     for (int i = 0; i < table->n_rows; i++) {

@@ -25,6 +25,7 @@ static enum ley_status fail_at(const struct reader *reader, const char *what) {
     return ley_fail(LEY_E_FORMAT, "%s:%d: %s", reader->name, reader->line, what);
 }
 
+// Every event carries its line; the parser's own mistakes have another place for it.
 static enum ley_status next_event(struct reader *reader, yaml_event_t *event) {
     if (!yaml_parser_parse(&reader->parser, event)) {
         reader->line = (int)reader->parser.problem_mark.line + 1;
@@ -34,6 +35,7 @@ static enum ley_status next_event(struct reader *reader, yaml_event_t *event) {
     return LEY_OK;
 }
 
+// A scalar without zero bytes that fits; anything else is not a preset.
 static enum ley_status copy_scalar(char *out, size_t n_out, const struct reader *reader,
                                    const yaml_event_t *event) {
     if (event->type != YAML_SCALAR_EVENT) {
@@ -62,6 +64,7 @@ static enum ley_status note_key(struct reader *reader, const char *key) {
     return LEY_OK;
 }
 
+// Puts file and line before what the parameter table says of the value.
 static enum ley_status set_value(struct reader *reader, const char *name, const char *value) {
     if (!*reader->group && strcmp(name, "description") == 0) {
         return LEY_OK;
@@ -114,6 +117,7 @@ static enum ley_status read_entry(struct reader *reader, bool *is_done) {
     return status;
 }
 
+// Consumes one event that must be of a kind.
 static enum ley_status expect(struct reader *reader, yaml_event_type_t type, const char *what) {
     yaml_event_t event;
     LEY_TRY(next_event(reader, &event));

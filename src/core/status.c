@@ -9,6 +9,7 @@ enum { ERROR_TEXT_BYTES = 1024 };
 
 static _Thread_local char error_text[ERROR_TEXT_BYTES];
 
+// Formats into a buffer of its own first: an argument may be the old error text.
 enum ley_status ley_fail(enum ley_status status, const char *format, ...) {
     char text[ERROR_TEXT_BYTES];
     va_list args;

@@ -1,6 +1,7 @@
 // config.c - shapes of weights, and checks of a model's sizes
 #include "model/config.h"
 
+// The capital letters are the short names of weight.def.
 struct ley_weight_info ley_weight_info(const struct ley_model_config *config,
                                        enum ley_weight weight) {
     const int64_t V = config->n_vocab, C = config->d_model, T = config->n_context;

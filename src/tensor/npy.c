@@ -29,6 +29,7 @@ static enum ley_status bad(const char *name, const char *what) {
     return ley_fail(LEY_E_FORMAT, "%s: %s", name, what);
 }
 
+// Checks magic and version and copies the dict literal out, so that string functions may be used.
 static enum ley_status find_header(struct header *header, const unsigned char *bytes,
                                    size_t n_bytes, const char *name) {
     if (n_bytes < N_MAGIC + 4 || memcmp(bytes, magic, N_MAGIC) != 0) {
@@ -72,6 +73,7 @@ static const char *value_of(const char *text, const char *key) {
     return at;
 }
 
+// Big-endian and other types are refused with the way to convert them.
 static enum ley_status read_dtype(struct header *header, const char *name) {
     const char *descr = value_of(header->text, "'descr'");
     static const struct {
@@ -112,6 +114,7 @@ static bool read_dimension(int64_t *dimension, const char **at) {
     return true;
 }
 
+// "(2, 3)", "(2,)", "()": digits, commas and spaces up to the closing parenthesis.
 static enum ley_status read_shape(struct header *header, const char *name) {
     const char *at = value_of(header->text, "'shape'");
     if (!at || *at++ != '(') {
@@ -130,6 +133,7 @@ static enum ley_status read_shape(struct header *header, const char *name) {
     }
 }
 
+// The data must fill the rest of the file exactly; what is allocated is thus bounded by its size.
 static enum ley_status check_size(const struct header *header, size_t n_data, const char *name) {
     size_t want = ley_dtype_bytes(header->dtype);
     for (int i = 0; i < header->n_dims; i++) {

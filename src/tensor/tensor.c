@@ -11,6 +11,7 @@ size_t ley_dtype_bytes(enum ley_dtype dtype) {
     return dtype == LEY_F64 ? 8 : 4;
 }
 
+// The count is checked for overflow here, once; ley_tensor_count may then just multiply.
 enum ley_status ley_tensor_create(struct ley_tensor *tensor, enum ley_dtype dtype, int n_dims,
                                   const int64_t *shape) {
     LEY_ASSERT(n_dims >= 0 && n_dims <= LEY_MAX_DIMS);
@@ -51,6 +52,7 @@ double ley_tensor_get(const struct ley_tensor *tensor, int64_t i) {
     }
 }
 
+// int32 truncates towards zero: codes are whole numbers already.
 void ley_tensor_put(struct ley_tensor *tensor, int64_t i, double x) {
     switch (tensor->dtype) {
     case LEY_F32:
