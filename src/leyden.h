@@ -18,6 +18,8 @@
 #include "device/cell.h"
 #include "event/ledger.h"
 #include "model/config.h"
+#include "model/model.h"
+#include "model/state.h"
 #include "model/vocab.h"
 #include "nn/activation.h"
 #include "nn/bf16.h"
