@@ -13,8 +13,8 @@ struct ley_stream {
     double *x;              // scratch (2, D)
 };
 
-enum ley_status ley_stream_create(struct ley_stream **stream,
-                                  const struct ley_attention *attention, int64_t n_batch) {
+enum ley_status ley_stream_create(struct ley_stream **stream, const struct ley_attention *attention,
+                                  int64_t n_batch) {
     size_t head_dim = (size_t)attention->shape.head_dim;
     struct ley_stream *made = ley_alloc(1, sizeof *made);
     *stream = NULL;

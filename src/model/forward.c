@@ -76,9 +76,8 @@ static enum ley_status feed_parallel(float *logits, struct ley_session *session,
 }
 
 // Token by token, through cache or banks.
-static enum ley_status feed_steps(float *logits, struct ley_session *session,
-                                  const int32_t *tokens, int64_t n_tokens,
-                                  const struct ley_feed *feed) {
+static enum ley_status feed_steps(float *logits, struct ley_session *session, const int32_t *tokens,
+                                  int64_t n_tokens, const struct ley_feed *feed) {
     struct pace pace = {0, session->model->config.n_layers * n_tokens};
     int64_t V = session->model->config.n_vocab;
     for (int64_t t = 0; t < n_tokens; t++) {

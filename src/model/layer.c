@@ -67,8 +67,13 @@ static void store(const struct span *span, int64_t b) {
 static void attend_digital(const struct span *span) {
     const struct ley_session *session = span->session;
     const struct ley_model_config *config = &session->model->config;
-    const struct ley_softmax_shape shape = {config->n_heads, config->n_kv_heads, config->head_dim,
-                                            session->model->window};
+    const struct ley_softmax_shape shape = {
+        .n_query_heads = config->n_heads,
+        .n_kv_heads = config->n_kv_heads,
+        .head_dim = config->head_dim,
+        .window = session->model->window,
+        .q_stride = span->stride,
+    };
     int64_t n = span->n_tokens;
     for (int64_t b = 0; b < session->n_batch; b++) {
         const float *qkv = session->a.qkv + b * n * span->stride;
@@ -80,8 +85,8 @@ static void attend_digital(const struct span *span) {
             rows = (struct ley_kv_rows){span->state->k + place, span->state->v + place,
                                         span->width_k, session->ring};
         }
-        ley_softmax_forward(session->a.attended + b * n * span->width_q, &shape, qkv, span->stride,
-                            &rows, span->first, n, session->scratch, session->n_scratch);
+        ley_softmax_forward(session->a.attended + b * n * span->width_q, &shape, qkv, &rows,
+                            span->first, n, &session->scratch);
     }
 }
 

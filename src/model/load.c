@@ -42,8 +42,8 @@ static enum ley_status load_rows(struct loader *loader, const struct target *tar
     int64_t most = (int64_t)loader->n_piece / info.n_columns;
     for (int64_t row = 0; row < info.n_rows; row += most) {
         int64_t n = info.n_rows - row < most ? info.n_rows - row : most;
-        LEY_TRY(loader->source->read(loader->source->context, loader->piece, weight, layer, row,
-                                     n));
+        LEY_TRY(
+            loader->source->read(loader->source->context, loader->piece, weight, layer, row, n));
         if (target->linear) {
             ley_linear_load(target->linear, loader->piece, target->first + row, n);
         } else {
@@ -96,8 +96,7 @@ static enum ley_status load_linear(struct ley_linear **linear, struct loader *lo
     bool has_bias = false;
     for (int i = 0; i < n_parts; i++) {
         n_out += ley_weight_info(config, part[i].weight).n_rows;
-        has_bias = has_bias ||
-                   (part[i].bias != LEY_N_WEIGHTS && has(loader, part[i].bias, layer));
+        has_bias = has_bias || (part[i].bias != LEY_N_WEIGHTS && has(loader, part[i].bias, layer));
     }
     LEY_TRY(ley_linear_create(linear, loader->model->engine, (int)n_in, (int)n_out, has_bias));
     struct target target = {.linear = *linear};

@@ -17,8 +17,7 @@ static enum ley_status fill(struct ley_model *model, const struct ley_weight_sou
 }
 
 enum ley_status ley_model_create(struct ley_model **model, const struct ley_model_config *config,
-                                 const struct ley_weight_source *source,
-                                 enum ley_nn_dtype dtype) {
+                                 const struct ley_weight_source *source, enum ley_nn_dtype dtype) {
     *model = NULL;
     LEY_TRY(ley_model_config_check(config));
     struct ley_model *made = ley_alloc(1, sizeof *made);
@@ -74,8 +73,7 @@ void ley_model_set_digital(struct ley_model *model, int window) {
     }
 }
 
-enum ley_status ley_model_set_analog(struct ley_model *model,
-                                     const struct ley_hardware *hardware) {
+enum ley_status ley_model_set_analog(struct ley_model *model, const struct ley_hardware *hardware) {
     const struct ley_model_config *config = &model->config;
     const struct ley_attention_shape shape = {config->n_heads, config->n_kv_heads,
                                               config->head_dim};

@@ -80,7 +80,7 @@ void ley_session_destroy(struct ley_session *session) {
     }
     release(&session->a);
     ley_free(session->layer);
-    ley_free(session->scratch);
+    ley_free(session->scratch.piece);
     ley_free(session->step_token);
     ley_free(session->loss_logits);
     ley_free(session);
@@ -102,20 +102,24 @@ int64_t ley_session_n_tokens(const struct ley_session *session) {
 // Scratch of the digital attention for queries that see up to n_keys tokens.
 static enum ley_status reserve_scratch(struct ley_session *session, int64_t n_keys) {
     const struct ley_model_config *config = &session->model->config;
-    struct ley_softmax_shape shape = {config->n_heads, config->n_kv_heads, config->head_dim,
-                                      session->model->window};
-    int64_t wanted = ley_softmax_scratch(&shape, n_keys);
+    const struct ley_softmax_shape shape = {
+        .n_query_heads = config->n_heads,
+        .n_kv_heads = config->n_kv_heads,
+        .head_dim = config->head_dim,
+        .window = session->model->window,
+    };
+    struct ley_softmax_scratch *scratch = &session->scratch;
+    int64_t wanted = ley_softmax_scratch_size(&shape, n_keys);
     int n_threads = omp_get_max_threads();
-    if (wanted <= session->n_scratch && n_threads <= session->n_threads) {
+    if (wanted <= scratch->n && n_threads <= session->n_threads) {
         return LEY_OK;
     }
-    ley_free(session->scratch);
-    session->scratch = ley_alloc((size_t)(wanted * n_threads), sizeof *session->scratch);
-    session->n_scratch = session->scratch ? wanted : 0;
-    session->n_threads = session->scratch ? n_threads : 0;
-    return session->scratch ? LEY_OK
-                            : ley_fail_memory("scores", (size_t)(wanted * n_threads),
-                                              sizeof *session->scratch);
+    ley_free(scratch->piece);
+    scratch->piece = ley_alloc((size_t)(wanted * n_threads), sizeof(float));
+    scratch->n = scratch->piece ? wanted : 0;
+    session->n_threads = scratch->piece ? n_threads : 0;
+    return scratch->piece ? LEY_OK
+                          : ley_fail_memory("scores", (size_t)(wanted * n_threads), sizeof(float));
 }
 
 static bool allocate(struct ley_activations *a, const struct ley_model *model) {

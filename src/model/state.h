@@ -44,14 +44,14 @@ struct ley_observer {
 // How to feed; all zero is a good default.
 struct ley_feed {
     enum ley_logits logits;
-    struct ley_ledger *ledger; // [n_layers] added to; NULL: events are not counted
+    struct ley_ledger *ledger;               // [n_layers] added to; NULL: events are not counted
     const struct ley_attention_trace *trace; // [n_layers] with room for all tokens; NULL: none
     const struct ley_observer *observer;     // NULL: none
     const struct ley_progress *progress;     // called after every layer; NULL: none
 };
 
-// Starts B = n_batch empty sequences on `model`, which is borrowed and must keep its attention as it
-// is. max_tokens sizes the digital cache and limits the length there; a window or the rings of
+// Starts B = n_batch empty sequences on `model`, which is borrowed and must keep its attention as
+// it is. max_tokens sizes the digital cache and limits the length there; a window or the rings of
 // banks make their own size and no limit. One session of a model may run at a time.
 LEY_MUST_CHECK enum ley_status ley_session_create(struct ley_session **session,
                                                   const struct ley_model *model, int64_t n_batch,

@@ -1,4 +1,5 @@
-// state_impl.h - the inside of a session, shared by state.c (life), layer.c and forward.c (running).
+// state_impl.h - the inside of a session, shared by state.c (life), layer.c and forward.c
+// (running).
 #pragma once
 #include "attention/stream.h"
 #include "model/model_impl.h"
@@ -28,8 +29,7 @@ struct ley_session {
     int64_t ring; // rows of a digital cache
     struct ley_layer_state *layer;
     struct ley_activations a;
-    float *scratch; // of the digital attention: n_scratch floats a thread
-    int64_t n_scratch;
+    struct ley_softmax_scratch scratch;
     int n_threads;       // that `scratch` serves
     int32_t *step_token; // (B)
     float *loss_logits;  // (LEY_LOSS_ROWS, V), made by the first loss

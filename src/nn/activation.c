@@ -10,7 +10,7 @@
 enum { WORTH_THREADS = 1 << 14, LANES = 8 };
 
 void ley_gelu_tanh(float *y, const float *x, int64_t n) {
-#pragma omp parallel for simd schedule(static) if (n >= WORTH_THREADS)
+#pragma omp parallel for schedule(static) if (n >= WORTH_THREADS)
     for (int64_t i = 0; i < n; i++) {
         float u = 1.5957691f * (x[i] + 0.044715f * x[i] * x[i] * x[i]); // 2 sqrt(2/pi) (...)
         y[i] = x[i] / (1.0f + ley_exp(-u)); // (1 + tanh(u/2)) / 2, without cancellation
@@ -35,7 +35,7 @@ void ley_swiglu(float *y, const float *x, int64_t n_rows, int n) {
 }
 
 void ley_add(float *y, const float *x, int64_t n) {
-#pragma omp parallel for simd schedule(static) if (n >= WORTH_THREADS)
+#pragma omp parallel for schedule(static) if (n >= WORTH_THREADS)
     for (int64_t i = 0; i < n; i++) {
         y[i] += x[i];
     }

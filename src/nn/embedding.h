@@ -13,8 +13,7 @@ struct ley_embedding;
 
 // Makes a table of zeros in the given format (not LEY_NN_AUTO).
 LEY_MUST_CHECK enum ley_status ley_embedding_create(struct ley_embedding **embedding,
-                                                    int64_t n_rows, int n,
-                                                    enum ley_nn_dtype dtype);
+                                                    int64_t n_rows, int n, enum ley_nn_dtype dtype);
 
 // NULL is accepted.
 void ley_embedding_destroy(struct ley_embedding *embedding);

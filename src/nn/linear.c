@@ -155,8 +155,7 @@ static const void *block_input(const struct ley_linear *linear, const float *x, 
         ley_bf16_from_float(linear->engine->x, x, n);
     } else if (n_rows < block->n_rows) {
         memcpy(linear->engine->x, x, n * sizeof *x);
-        memset((float *)linear->engine->x + n, 0,
-               ((size_t)block->n_rows * n_in - n) * sizeof *x);
+        memset((float *)linear->engine->x + n, 0, ((size_t)block->n_rows * n_in - n) * sizeof *x);
     } else {
         return x;
     }
@@ -192,8 +191,7 @@ static void run_block(float *y, const struct ley_linear *linear, const float *x,
     }
 }
 
-void ley_linear_forward(float *y, const struct ley_linear *linear, const float *x,
-                        int64_t n_rows) {
+void ley_linear_forward(float *y, const struct ley_linear *linear, const float *x, int64_t n_rows) {
     const struct ley_kernel *kernel = linear->kernel;
     int b = kernel->n_blocks - 1;
     for (int64_t row = 0; row < n_rows;) {

@@ -45,16 +45,15 @@ static void rms_norm_row(float *y, const float *x, const float *scale, int n, do
     }
 }
 
-void ley_layer_norm(float *y, const float *x, const float *scale, const float *bias,
-                    int64_t n_rows, int n, double eps) {
+void ley_layer_norm(float *y, const float *x, const float *scale, const float *bias, int64_t n_rows,
+                    int n, double eps) {
 #pragma omp parallel for schedule(static) if (n_rows >= ROWS_WORTH_THREADS)
     for (int64_t r = 0; r < n_rows; r++) {
         layer_norm_row(y + r * n, x + r * n, scale, bias, n, eps);
     }
 }
 
-void ley_rms_norm(float *y, const float *x, const float *scale, int64_t n_rows, int n,
-                  double eps) {
+void ley_rms_norm(float *y, const float *x, const float *scale, int64_t n_rows, int n, double eps) {
 #pragma omp parallel for schedule(static) if (n_rows >= ROWS_WORTH_THREADS)
     for (int64_t r = 0; r < n_rows; r++) {
         rms_norm_row(y + r * n, x + r * n, scale, n, eps);

@@ -19,18 +19,24 @@ struct ley_kv_rows {
 
 struct ley_softmax_shape {
     int n_query_heads, n_kv_heads, head_dim;
-    int64_t window; // tokens a query sees, itself included; 0: all
+    int64_t window;   // tokens a query sees, itself included; 0: all
+    int64_t q_stride; // floats from the queries of a token to those of the next
 };
 
-// Floats of scratch that a thread needs when queries see up to n_tokens keys.
-int64_t ley_softmax_scratch(const struct ley_softmax_shape *shape, int64_t n_tokens);
+// Room for scores: a piece of n floats for each of omp_get_max_threads() threads.
+struct ley_softmax_scratch {
+    float *piece;
+    int64_t n;
+};
+
+// Floats of a piece that serves queries of tokens 0 .. n_tokens - 1.
+int64_t ley_softmax_scratch_size(const struct ley_softmax_shape *shape, int64_t n_tokens);
 
 // Attention of query tokens first .. first + n_tokens - 1 of one sequence, causal: q (n_tokens,
-// q_stride) with heads side by side, out (n_tokens, Hq * D). `scratch` holds
-// omp_get_max_threads() pieces of n_scratch = ley_softmax_scratch(shape, first + n_tokens) floats.
+// q_stride) with heads side by side, out (n_tokens, Hq * D).
 void ley_softmax_forward(float *out, const struct ley_softmax_shape *shape, const float *q,
-                         int64_t q_stride, const struct ley_kv_rows *rows, int64_t first,
-                         int64_t n_tokens, float *scratch, int64_t n_scratch);
+                         const struct ley_kv_rows *rows, int64_t first, int64_t n_tokens,
+                         const struct ley_softmax_scratch *scratch);
 
 #ifdef __cplusplus
 }

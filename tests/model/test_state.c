@@ -244,8 +244,7 @@ static void test_session_errors(void **state) {
     make_model(&setup, LEY_FAMILY_LLAMA, false, 0);
     ASSERT_OK(ley_session_create(&session, setup.model, 1, 10));
     ASSERT_OK(ley_session_feed(logits, session, tokens, 10, NULL));
-    ASSERT_FAILS(ley_session_feed(logits, session, tokens, 1, NULL), LEY_E_ARGUMENT,
-                 "cache of 10");
+    ASSERT_FAILS(ley_session_feed(logits, session, tokens, 1, NULL), LEY_E_ARGUMENT, "cache of 10");
     ley_session_destroy(session);
     ley_model_destroy(setup.model);
 }

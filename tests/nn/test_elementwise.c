@@ -5,7 +5,7 @@
 #include "support/support.h"
 
 enum { ROWS = 20, N = 37, HEADS = 2, HEAD_DIM = 10, ROTATING = 8 };
-static const double REL = 1e-6; // float32 arithmetic of a few operations
+static const double REL = 1e-6;  // float32 arithmetic of a few operations
 static const double TAIL = 1e-3; // far out exp(-u) has the error of u: judged absolutely there
 
 static void fill(float *x, size_t n, uint64_t seed, double low, double high) {
@@ -98,8 +98,8 @@ static void check_rotary(bool pairs_adjacent, int64_t position, const float *fac
         for (int i = 0; i < ROTATING / 2; i++) {
             int a = h * HEAD_DIM + (pairs_adjacent ? 2 * i : i);
             int b = a + (pairs_adjacent ? 1 : ROTATING / 2);
-            double angle = (double)position / (pow(10000, 2.0 * i / ROTATING) *
-                                               (factor ? (double)factor[i] : 1));
+            double angle = (double)position /
+                           (pow(10000, 2.0 * i / ROTATING) * (factor ? (double)factor[i] : 1));
             assert_near(y[a], x[a] * cos(angle) - x[b] * sin(angle), 1);
             assert_near(y[b], x[b] * cos(angle) + x[a] * sin(angle), 1);
         }

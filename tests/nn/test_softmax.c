@@ -40,11 +40,11 @@ static double expected(const struct input *in, int64_t window, int t, int h, int
 static void check_window(int64_t window) {
     static struct input in;
     make_input(&in);
-    const struct ley_softmax_shape shape = {HQ, HKV, D, window};
+    const struct ley_softmax_shape shape = {HQ, HKV, D, window, HQ * D};
     const struct ley_kv_rows rows = {in.k, in.v, HKV * D, T};
     omp_set_num_threads(2);
-    int64_t n_scratch = ley_softmax_scratch(&shape, T);
-    ley_softmax_forward(in.out, &shape, in.q, HQ * D, &rows, 0, T, in.scratch, n_scratch);
+    const struct ley_softmax_scratch scratch = {in.scratch, ley_softmax_scratch_size(&shape, T)};
+    ley_softmax_forward(in.out, &shape, in.q, &rows, 0, T, &scratch);
     for (int t = 0; t < T; t++) {
         for (int h = 0; h < HQ; h++) {
             for (int d = 0; d < D; d++) {
@@ -70,16 +70,15 @@ static void test_softmax_ring_equals_sequence(void **state) {
     static struct input in;
     static float k[WINDOW * HKV * D], v[WINDOW * HKV * D], out[HQ * D];
     make_input(&in);
-    const struct ley_softmax_shape shape = {HQ, HKV, D, WINDOW};
+    const struct ley_softmax_shape shape = {HQ, HKV, D, WINDOW, HQ * D};
     const struct ley_kv_rows all = {in.k, in.v, HKV * D, T}, ring = {k, v, HKV * D, WINDOW};
-    int64_t n_scratch = ley_softmax_scratch(&shape, T);
-    ley_softmax_forward(in.out, &shape, in.q, HQ * D, &all, 0, T, in.scratch, n_scratch);
+    const struct ley_softmax_scratch scratch = {in.scratch, ley_softmax_scratch_size(&shape, T)};
+    ley_softmax_forward(in.out, &shape, in.q, &all, 0, T, &scratch);
     for (int t = 0; t < T; t++) {
         omp_set_num_threads(1 + t % 3);
         memcpy(k + t % WINDOW * HKV * D, in.k + t * HKV * D, HKV * D * sizeof *k);
         memcpy(v + t % WINDOW * HKV * D, in.v + t * HKV * D, HKV * D * sizeof *v);
-        ley_softmax_forward(out, &shape, in.q + t * HQ * D, HQ * D, &ring, t, 1, in.scratch,
-                            n_scratch);
+        ley_softmax_forward(out, &shape, in.q + t * HQ * D, &ring, t, 1, &scratch);
         assert_memory_equal(out, in.out + t * HQ * D, sizeof out);
     }
 }

@@ -58,9 +58,9 @@ static enum ley_status read_rows(void *context, float *out, enum ley_weight weig
     const struct ley_model_config *config = context;
     struct ley_weight_info info = ley_weight_info(config, weight);
     bool is_norm = strstr(info.name, "NORM") && !strstr(info.name, "BIAS");
-    double width = strstr(info.name, "EMBEDDING")    ? 1
-                   : info.n_rows == 1                ? 0.1
-                                                     : 2.5 / sqrt((double)info.n_columns);
+    double width = strstr(info.name, "EMBEDDING") ? 1
+                   : info.n_rows == 1             ? 0.1
+                                                  : 2.5 / sqrt((double)info.n_columns);
     bool is_permuted = config->rope_layout == LEY_ROPE_PAIRS &&
                        (weight == LEY_WEIGHT_ATTN_Q || weight == LEY_WEIGHT_ATTN_K);
     for (int64_t r = 0; r < n_rows; r++) {
