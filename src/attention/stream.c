@@ -99,6 +99,22 @@ void ley_stream_step(double *out, struct ley_stream *stream, const double *q, co
     stream->n_tokens++;
 }
 
+void ley_stream_write(struct ley_stream *stream, const double *k, const double *v, double t_s,
+                      struct ley_ledger *ledger) {
+    int64_t head_dim = stream->attention->shape.head_dim;
+    for (int64_t pair = 0; pair < stream->n_pairs; pair++) {
+        write_token(stream, pair, k + pair * head_dim, v + pair * head_dim, t_s, NULL, ledger);
+    }
+    stream->n_tokens++;
+}
+
+void ley_stream_reset(struct ley_stream *stream) {
+    for (int64_t pair = 0; pair < stream->n_pairs; pair++) {
+        ley_bank_reset(stream->bank[pair]);
+    }
+    stream->n_tokens = 0;
+}
+
 int64_t ley_stream_n_tokens(const struct ley_stream *stream) {
     return stream->n_tokens;
 }

@@ -24,6 +24,14 @@ void ley_stream_step(double *out, struct ley_stream *stream, const double *q, co
                      const double *v, double t_s, const struct ley_attention_trace *trace,
                      struct ley_ledger *ledger);
 
+// Writes one token of each sequence without reading it: loads a prompt that ley_attention_forward
+// has computed, leaving the banks as ley_stream_step would. Counts into `ledger` (may be NULL).
+void ley_stream_write(struct ley_stream *stream, const double *k, const double *v, double t_s,
+                      struct ley_ledger *ledger);
+
+// Forgets all tokens and sets time back to zero.
+void ley_stream_reset(struct ley_stream *stream);
+
 // Tokens fed so far.
 int64_t ley_stream_n_tokens(const struct ley_stream *stream);
 

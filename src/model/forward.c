@@ -1,0 +1,186 @@
+// forward.c - new tokens through all layers of a session, to logits or a loss
+#include <string.h>
+
+#include "core/assert.h"
+#include "core/memory.h"
+#include "model/state_impl.h"
+#include "nn/activation.h"
+
+// How far a feed is, in layers, for its progress report.
+struct pace {
+    int64_t n_done, n_total;
+};
+
+// x (B * T, C) <- embeddings; the angles of the positions go to a.turn.
+static void embed(struct ley_session *session, const int32_t *tokens, int64_t n_tokens) {
+    const struct ley_model *model = session->model;
+    const struct ley_activations *a = &session->a;
+    int64_t C = model->config.d_model, first = session->n_tokens;
+    for (int64_t r = 0; r < session->n_batch * n_tokens; r++) {
+        if (model->tokens) {
+            ley_embedding_read(a->x + r * C, model->tokens, tokens[r]);
+        } else {
+            ley_linear_read(a->x + r * C, model->output, tokens[r]);
+        }
+        if (model->positions) {
+            ley_embedding_read(a->h, model->positions, first + r % n_tokens);
+            ley_add(a->x + r * C, a->h, C);
+        }
+    }
+    for (int64_t t = 0; model->rotary && t < n_tokens; t++) {
+        ley_rotary_turn(a->turn + t * model->config.rope_dim, model->rotary, first + t);
+    }
+}
+
+// Runs T new tokens of each sequence at once; their residual streams remain in a.x.
+static enum ley_status run(struct ley_session *session, const int32_t *tokens, int64_t n_tokens,
+                           const struct ley_feed *feed, struct pace *pace) {
+    const struct ley_progress *progress = feed->progress;
+    embed(session, tokens, n_tokens);
+    for (int l = 0; l < session->model->config.n_layers; l++) {
+        LEY_TRY(ley_layer_forward(session, l, n_tokens, feed));
+        pace->n_done++;
+        if (progress && !progress->report(progress->context, pace->n_done, pace->n_total)) {
+            return ley_fail(LEY_E_INTERRUPTED, "stopped on request");
+        }
+    }
+    session->n_tokens += n_tokens;
+    return LEY_OK;
+}
+
+// logits (n, V) of residual rows r, r + step, ... of a.x
+static void write_logits(float *logits, struct ley_session *session, int64_t r, int64_t step,
+                         int64_t n) {
+    const struct ley_model *model = session->model;
+    const struct ley_activations *a = &session->a;
+    int64_t C = model->config.d_model;
+    for (int64_t i = 0; i < n; i++) {
+        memmove(a->h + i * C, a->x + (r + i * step) * C, (size_t)C * sizeof(float));
+    }
+    ley_norm_forward(a->h, a->h, model, &model->final_norm, n);
+    ley_linear_forward(logits, model->output, a->h, n);
+}
+
+// All T tokens at once, then the logits asked for.
+static enum ley_status feed_parallel(float *logits, struct ley_session *session,
+                                     const int32_t *tokens, int64_t n_tokens,
+                                     const struct ley_feed *feed) {
+    struct pace pace = {0, session->model->config.n_layers};
+    LEY_TRY(run(session, tokens, n_tokens, feed, &pace));
+    if (feed->logits == LEY_LOGITS_LAST) {
+        write_logits(logits, session, n_tokens - 1, n_tokens, session->n_batch);
+    } else if (feed->logits == LEY_LOGITS_ALL) {
+        write_logits(logits, session, 0, 1, session->n_batch * n_tokens);
+    }
+    return LEY_OK;
+}
+
+// Token by token, through cache or banks.
+static enum ley_status feed_steps(float *logits, struct ley_session *session, const int32_t *tokens,
+                                  int64_t n_tokens, const struct ley_feed *feed) {
+    struct pace pace = {0, session->model->config.n_layers * n_tokens};
+    int64_t V = session->model->config.n_vocab;
+    for (int64_t t = 0; t < n_tokens; t++) {
+        for (int64_t b = 0; b < session->n_batch; b++) {
+            session->step_token[b] = tokens[b * n_tokens + t];
+        }
+        LEY_TRY(run(session, session->step_token, 1, feed, &pace));
+        if (feed->logits == LEY_LOGITS_LAST && t == n_tokens - 1) {
+            write_logits(logits, session, 0, 1, session->n_batch);
+        }
+        for (int64_t b = 0; feed->logits == LEY_LOGITS_ALL && b < session->n_batch; b++) {
+            write_logits(logits + (b * n_tokens + t) * V, session, b, 1, 1);
+        }
+    }
+    return LEY_OK;
+}
+
+static enum ley_status check(const struct ley_session *session, const int32_t *tokens,
+                             int64_t n_tokens) {
+    const struct ley_model *model = session->model;
+    int64_t n_after = session->n_tokens + n_tokens;
+    if (model->positions && n_after > model->config.n_context) {
+        return ley_fail(LEY_E_ARGUMENT,
+                        "%lld tokens are more than the %d positions this model has learned",
+                        (long long)n_after, model->config.n_context);
+    }
+    bool is_bounded = !model->layer[0].attention && model->window == 0;
+    if (is_bounded && n_after > session->max_tokens) {
+        return ley_fail(LEY_E_ARGUMENT, "%lld tokens do not fit in a cache of %lld; use a window",
+                        (long long)n_after, (long long)session->max_tokens);
+    }
+    for (int64_t i = 0; i < session->n_batch * n_tokens; i++) {
+        if (tokens[i] < 0 || tokens[i] >= model->config.n_vocab) {
+            return ley_fail(LEY_E_ARGUMENT, "token %d is not in the vocabulary 0..%d",
+                            (int)tokens[i], model->config.n_vocab - 1);
+        }
+    }
+    return LEY_OK;
+}
+
+enum ley_status ley_session_feed(float *logits, struct ley_session *session, const int32_t *tokens,
+                                 int64_t n_tokens, const struct ley_feed *feed) {
+    static const struct ley_feed plain = {0};
+    LEY_ASSERT(n_tokens >= 1);
+    feed = feed ? feed : &plain;
+    LEY_TRY(check(session, tokens, n_tokens));
+    bool is_sequence = session->n_tokens == 0 || n_tokens == 1;
+    LEY_TRY(ley_session_reserve(session, is_sequence ? n_tokens : 1));
+    return is_sequence ? feed_parallel(logits, session, tokens, n_tokens, feed)
+                       : feed_steps(logits, session, tokens, n_tokens, feed);
+}
+
+// nll[i] of n rows of logits; 0 where the target is left out.
+static void score_rows(double *nll, const float *logits, const int32_t *targets, int64_t n,
+                       int n_vocab) {
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < n; i++) {
+        const float *row = logits + i * n_vocab;
+        nll[i] = targets[i] < 0 ? 0 : ley_log_sum_exp(row, n_vocab) - (double)row[targets[i]];
+    }
+}
+
+// Mean over the rows of a.x, LEY_LOSS_ROWS at a time.
+static void score_all(double *mean, double *nll, struct ley_session *session,
+                      const int32_t *targets, int64_t n_rows) {
+    double part[LEY_LOSS_ROWS], sum = 0;
+    int64_t n_scored = 0;
+    for (int64_t r = 0; r < n_rows; r += LEY_LOSS_ROWS) {
+        int64_t n = n_rows - r < LEY_LOSS_ROWS ? n_rows - r : LEY_LOSS_ROWS;
+        write_logits(session->loss_logits, session, r, 1, n);
+        score_rows(part, session->loss_logits, targets + r, n, session->model->config.n_vocab);
+        for (int64_t i = 0; i < n; i++) {
+            sum += part[i];
+            n_scored += targets[r + i] >= 0;
+        }
+        if (nll) {
+            memcpy(nll + r, part, (size_t)n * sizeof *nll);
+        }
+    }
+    *mean = n_scored > 0 ? sum / (double)n_scored : 0;
+}
+
+enum ley_status ley_session_loss(double *mean, double *nll, struct ley_session *session,
+                                 const int32_t *tokens, const int32_t *targets, int64_t n_tokens,
+                                 const struct ley_feed *feed) {
+    struct ley_feed without_logits = feed ? *feed : (struct ley_feed){0};
+    size_t n_vocab = (size_t)session->model->config.n_vocab;
+    int64_t n_rows = session->n_batch * n_tokens;
+    without_logits.logits = LEY_LOGITS_NONE;
+    for (int64_t i = 0; i < n_rows; i++) {
+        if (targets[i] >= (int64_t)n_vocab) {
+            return ley_fail(LEY_E_ARGUMENT, "target %d is not in the vocabulary 0..%d",
+                            (int)targets[i], (int)n_vocab - 1);
+        }
+    }
+    if (!session->loss_logits) {
+        session->loss_logits = ley_alloc(LEY_LOSS_ROWS * n_vocab, sizeof(float));
+    }
+    if (!session->loss_logits) {
+        return ley_fail_memory("logits", LEY_LOSS_ROWS * n_vocab, sizeof(float));
+    }
+    ley_session_reset(session);
+    LEY_TRY(ley_session_feed(NULL, session, tokens, n_tokens, &without_logits));
+    score_all(mean, nll, session, targets, n_rows);
+    return LEY_OK;
+}

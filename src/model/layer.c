@@ -1,0 +1,243 @@
+// layer.c - one decoder layer over the new tokens of a session
+//
+// Rows are (b, t) with heads side by side; the analog attention works on doubles with heads outside
+// (B, H, T, D), so values are converted at its border (exactly in, rounded to float32 out). A
+// sequence from the start goes through the sequence form of attention and is then written to the
+// cache or the banks; a single token goes to the cache or the banks first and reads them.
+#include <string.h>
+
+#include "event/ledger.h"
+#include "model/state_impl.h"
+#include "nn/activation.h"
+#include "nn/norm.h"
+
+enum { ROWS_WORTH_THREADS = 16 };
+
+void ley_norm_forward(float *y, const float *x, const struct ley_model *model,
+                      const struct ley_norm *norm, int64_t n_rows) {
+    const struct ley_model_config *config = &model->config;
+    if (config->family == LEY_FAMILY_GPT2) {
+        ley_layer_norm(y, x, norm->scale, norm->bias, n_rows, config->d_model, config->norm_eps);
+    } else {
+        ley_rms_norm(y, x, norm->scale, n_rows, config->d_model, config->norm_eps);
+    }
+}
+
+// The new tokens of one layer.
+struct span {
+    struct ley_session *session;
+    const struct ley_layer *weights;
+    struct ley_layer_state *state;
+    int64_t n_tokens, first; // T, index of the first
+    int width_q, width_k, stride;
+    const struct ley_feed *feed;
+    int layer;
+};
+
+// Turns queries and keys, which stand side by side, by the angles of their positions.
+static void rotate(const struct span *span) {
+    const struct ley_model *model = span->session->model;
+    const struct ley_model_config *config = &model->config;
+    const struct ley_activations *a = &span->session->a;
+    if (!model->rotary) {
+        return;
+    }
+    int64_t n_rows = span->session->n_batch * span->n_tokens;
+#pragma omp parallel for schedule(static) if (n_rows >= ROWS_WORTH_THREADS)
+    for (int64_t r = 0; r < n_rows; r++) {
+        ley_rotary_forward(a->qkv + r * span->stride, model->rotary,
+                           a->turn + r % span->n_tokens * config->rope_dim,
+                           config->n_heads + config->n_kv_heads, config->head_dim);
+    }
+}
+
+// Copies the new keys and values of sequence b to its cache; of more than it holds, the last.
+static void store(const struct span *span, int64_t b) {
+    const struct ley_session *session = span->session;
+    int64_t ring = session->ring, n = span->n_tokens;
+    size_t n_bytes = (size_t)span->width_k * sizeof(float);
+    for (int64_t t = n > ring ? n - ring : 0; t < n; t++) {
+        const float *row = session->a.qkv + (b * n + t) * span->stride + span->width_q;
+        int64_t place = (b * ring + (span->first + t) % ring) * span->width_k;
+        memcpy(span->state->k + place, row, n_bytes);
+        memcpy(span->state->v + place, row + span->width_k, n_bytes);
+    }
+}
+
+static void attend_digital(const struct span *span) {
+    const struct ley_session *session = span->session;
+    const struct ley_model_config *config = &session->model->config;
+    const struct ley_softmax_shape shape = {
+        .n_query_heads = config->n_heads,
+        .n_kv_heads = config->n_kv_heads,
+        .head_dim = config->head_dim,
+        .window = session->model->window,
+        .q_stride = span->stride,
+    };
+    int64_t n = span->n_tokens;
+    for (int64_t b = 0; b < session->n_batch; b++) {
+        const float *qkv = session->a.qkv + b * n * span->stride;
+        const float *k = qkv + span->width_q;
+        struct ley_kv_rows rows = {k, k + span->width_k, span->stride, n};
+        store(span, b);
+        if (n == 1) {
+            int64_t place = b * session->ring * span->width_k;
+            rows = (struct ley_kv_rows){span->state->k + place, span->state->v + place,
+                                        span->width_k, session->ring};
+        }
+        ley_softmax_forward(session->a.attended + b * n * span->width_q, &shape, qkv, &rows,
+                            span->first, n, &session->scratch);
+    }
+}
+
+// heads (B, H, n, D) <- tokens first .. first + n - 1 of rows (B, T, stride).
+static void split_heads(double *heads, const float *rows, const struct span *span, int n_heads,
+                        int64_t first, int64_t n) {
+    int64_t head_dim = span->session->model->config.head_dim;
+    for (int64_t b = 0; b < span->session->n_batch; b++) {
+        for (int64_t h = 0; h < n_heads; h++) {
+            for (int64_t t = 0; t < n; t++) {
+                const float *in =
+                    rows + (b * span->n_tokens + first + t) * span->stride + h * head_dim;
+                double *out = heads + ((b * n_heads + h) * n + t) * head_dim;
+                for (int64_t d = 0; d < head_dim; d++) {
+                    out[d] = (double)in[d];
+                }
+            }
+        }
+    }
+}
+
+// rows (B, T, H * D) <- heads (B, H, T, D)
+static void join_heads(float *rows, const double *heads, const struct span *span) {
+    int64_t head_dim = span->session->model->config.head_dim, n = span->n_tokens;
+    int64_t n_heads = span->session->model->config.n_heads;
+    for (int64_t b = 0; b < span->session->n_batch; b++) {
+        for (int64_t h = 0; h < n_heads; h++) {
+            for (int64_t t = 0; t < n; t++) {
+                const double *in = heads + ((b * n_heads + h) * n + t) * head_dim;
+                float *out = rows + ((b * n + t) * n_heads + h) * head_dim;
+                for (int64_t d = 0; d < head_dim; d++) {
+                    out[d] = (float)in[d];
+                }
+            }
+        }
+    }
+}
+
+// Time of a token: they come once a period.
+static double time_s(const struct span *span, int64_t token) {
+    return (double)token * span->weights->attention->hardware.time.token_period_s;
+}
+
+static enum ley_status attend_analog(const struct span *span) {
+    const struct ley_session *session = span->session;
+    const struct ley_model_config *config = &session->model->config;
+    const struct ley_activations *a = &session->a;
+    const struct ley_feed *feed = span->feed;
+    const struct ley_attention_trace *trace = feed->trace ? &feed->trace[span->layer] : NULL;
+    struct ley_ledger *ledger = feed->ledger ? &feed->ledger[span->layer] : NULL;
+    const float *k = a->qkv + span->width_q, *v = k + span->width_k;
+    int64_t n = span->n_tokens;
+    split_heads(a->q, a->qkv, span, config->n_heads, 0, n);
+    split_heads(a->k, k, span, config->n_kv_heads, 0, n);
+    split_heads(a->v, v, span, config->n_kv_heads, 0, n);
+    if (n == 1) {
+        ley_stream_step(a->out, span->state->stream, a->q, a->k, a->v, time_s(span, span->first),
+                        trace, ledger);
+        join_heads(a->attended, a->out, span);
+        return LEY_OK;
+    }
+    LEY_TRY(ley_attention_forward(a->out, span->weights->attention, a->q, a->k, a->v,
+                                  session->n_batch, n, trace, ledger, NULL));
+    join_heads(a->attended, a->out, span);
+    for (int64_t t = 0; t < n; t++) { // its events are counted already
+        split_heads(a->k, k, span, config->n_kv_heads, t, 1);
+        split_heads(a->v, v, span, config->n_kv_heads, t, 1);
+        ley_stream_write(span->state->stream, a->k, a->v, time_s(span, t), NULL);
+    }
+    return LEY_OK;
+}
+
+static void observe(const struct span *span) {
+    const struct ley_observer *observer = span->feed->observer;
+    const struct ley_session *session = span->session;
+    const struct ley_model_config *config = &session->model->config;
+    if (observer) {
+        const float *q = session->a.qkv;
+        const struct ley_observation observation = {
+            .layer = span->layer,
+            .n_batch = session->n_batch,
+            .n_tokens = span->n_tokens,
+            .first_token = span->first,
+            .n_query_heads = config->n_heads,
+            .n_kv_heads = config->n_kv_heads,
+            .head_dim = config->head_dim,
+            .q = q,
+            .k = q + span->width_q,
+            .v = q + span->width_q + span->width_k,
+            .stride = span->stride,
+            .out = session->a.attended,
+        };
+        observer->see(observer->context, &observation);
+    }
+}
+
+// a.ffn_out (R, F) <- activation(a.ffn_in)
+static void activate(const struct ley_activations *a, const struct ley_model_config *config,
+                     int64_t n_rows) {
+    switch (config->activation) {
+    case LEY_GELU_TANH:
+        ley_gelu_tanh(a->ffn_out, a->ffn_in, n_rows * config->d_ff);
+        break;
+    case LEY_GELU_ERF:
+        ley_gelu_erf(a->ffn_out, a->ffn_in, n_rows * config->d_ff);
+        break;
+    case LEY_SWIGLU:
+        ley_swiglu(a->ffn_out, a->ffn_in, n_rows, config->d_ff);
+        break;
+    }
+}
+
+static void feed_forward(const struct span *span, int64_t n_rows) {
+    const struct ley_model *model = span->session->model;
+    const struct ley_activations *a = &span->session->a;
+    ley_norm_forward(a->h, a->x, model, &span->weights->ffn_norm, n_rows);
+    ley_linear_forward(a->ffn_in, span->weights->ffn_in, a->h, n_rows);
+    activate(a, &model->config, n_rows);
+    ley_linear_forward(a->h, span->weights->ffn_out, a->ffn_out, n_rows);
+    ley_add(a->x, a->h, n_rows * model->config.d_model);
+}
+
+enum ley_status ley_layer_forward(struct ley_session *session, int l, int64_t n_tokens,
+                                  const struct ley_feed *feed) {
+    const struct ley_model *model = session->model;
+    const struct ley_activations *a = &session->a;
+    int width_q = ley_width_q(&model->config), width_k = ley_width_k(&model->config);
+    int64_t n_rows = session->n_batch * n_tokens;
+    const struct span span = {
+        .session = session,
+        .weights = &model->layer[l],
+        .state = &session->layer[l],
+        .n_tokens = n_tokens,
+        .first = session->n_tokens,
+        .width_q = width_q,
+        .width_k = width_k,
+        .stride = width_q + 2 * width_k,
+        .feed = feed,
+        .layer = l,
+    };
+    ley_norm_forward(a->h, a->x, model, &span.weights->attention_norm, n_rows);
+    ley_linear_forward(a->qkv, span.weights->qkv, a->h, n_rows);
+    rotate(&span);
+    if (span.weights->attention) {
+        LEY_TRY(attend_analog(&span));
+    } else {
+        attend_digital(&span);
+    }
+    observe(&span);
+    ley_linear_forward(a->h, span.weights->attention_out, a->attended, n_rows);
+    ley_add(a->x, a->h, n_rows * model->config.d_model);
+    feed_forward(&span, n_rows);
+    return LEY_OK;
+}

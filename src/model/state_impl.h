@@ -1,0 +1,50 @@
+// state_impl.h - the inside of a session, shared by state.c (life), layer.c and forward.c
+// (running).
+#pragma once
+#include "attention/stream.h"
+#include "model/model_impl.h"
+#include "model/state.h"
+#include "nn/softmax.h"
+
+// What one layer keeps of the past.
+struct ley_layer_state {
+    float *k, *v;              // digital: (B, ring, K)
+    struct ley_stream *stream; // analog
+};
+
+// Activations of R = B * T rows (see model_impl.h for the widths).
+struct ley_activations {
+    int64_t n_rows, n_tokens; // room for
+    float *x, *h;             // (R, C) residual stream; normalised or projected
+    float *qkv;               // (R, Q + 2 K)
+    float *attended;          // (R, Q)
+    float *ffn_in, *ffn_out;  // (R, F or 2 F), (R, F)
+    float *turn;              // (T, rope_dim)
+    double *q, *k, *v, *out;  // analog: (B, H, T, D)
+};
+
+struct ley_session {
+    const struct ley_model *model; // borrowed
+    int64_t n_batch, n_tokens, max_tokens;
+    int64_t ring; // rows of a digital cache
+    struct ley_layer_state *layer;
+    struct ley_activations a;
+    struct ley_softmax_scratch scratch;
+    int n_threads;       // that `scratch` serves
+    int32_t *step_token; // (B)
+    float *loss_logits;  // (LEY_LOSS_ROWS, V), made by the first loss
+};
+
+enum { LEY_LOSS_ROWS = 64 };
+
+// Makes room for n_tokens new tokens of each sequence.
+LEY_MUST_CHECK enum ley_status ley_session_reserve(struct ley_session *session, int64_t n_tokens);
+
+// x += one layer (x) for T new tokens of each sequence; T > 1 only in an empty session. What is
+// said of `feed` holds for its `ledger`, `trace` and `observer` (layer.c).
+LEY_MUST_CHECK enum ley_status ley_layer_forward(struct ley_session *session, int l,
+                                                 int64_t n_tokens, const struct ley_feed *feed);
+
+// y = norm(x) over n_rows rows, of the kind the model's family uses.
+void ley_norm_forward(float *y, const float *x, const struct ley_model *model,
+                      const struct ley_norm *norm, int64_t n_rows);

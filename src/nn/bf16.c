@@ -1,0 +1,21 @@
+// bf16.c - rounding by integer arithmetic on the bits
+#include "nn/bf16.h"
+
+#include <string.h>
+
+void ley_bf16_from_float(uint16_t *out, const float *in, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &in[i], sizeof bits);
+        uint32_t is_nan = (bits & 0x7fffffffu) > 0x7f800000u;
+        uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1)) >> 16; // half to even
+        out[i] = (uint16_t)(is_nan ? (bits >> 16) | 0x40u : rounded);
+    }
+}
+
+void ley_bf16_to_float(float *out, const uint16_t *in, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits = (uint32_t)in[i] << 16;
+        memcpy(&out[i], &bits, sizeof bits);
+    }
+}

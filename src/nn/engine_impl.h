@@ -1,0 +1,46 @@
+// engine_impl.h - kernels of one shape of linear layer, as engine.c makes and linear.c runs them.
+#pragma once
+#include <oneapi/dnnl/dnnl.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "nn/engine.h"
+
+enum { LEY_N_BLOCKS = 9 }; // block sizes 1, 2, 4 .. 256 rows
+
+// A matrix product of a fixed number of rows, ready to run.
+struct ley_block {
+    int n_rows;
+    dnnl_primitive_t primitive;
+    dnnl_memory_t x, y, scratch; // descriptions; their data is set for each run
+};
+
+// All products of one shape of layer.
+struct ley_kernel {
+    int n_in, n_out;
+    bool has_bias;
+    int n_blocks;
+    struct ley_block block[LEY_N_BLOCKS]; // rising n_rows; the first may need padding
+    dnnl_memory_desc_t weights;           // packed layout, the same for all blocks
+    struct ley_kernel *next;
+};
+
+struct ley_engine {
+    enum ley_nn_dtype dtype;
+    dnnl_engine_t engine;
+    dnnl_stream_t stream;
+    struct ley_kernel *kernels;
+    void *scratch; // of oneDNN
+    size_t n_scratch;
+    void *x; // one block of inputs, converted or padded
+    size_t n_x;
+    float *y; // one block of outputs, padded
+    size_t n_y;
+};
+
+// Finds or makes the kernels of a shape; they belong to the engine.
+LEY_MUST_CHECK enum ley_status ley_kernel_get(struct ley_kernel **kernel, struct ley_engine *engine,
+                                              int n_in, int n_out, bool has_bias);
+
+// LEY_OK, or what oneDNN refused: `what` completes "oneDNN cannot ...".
+LEY_MUST_CHECK enum ley_status ley_dnnl_status(dnnl_status_t status, const char *what);

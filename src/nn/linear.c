@@ -1,0 +1,211 @@
+// linear.c - packing weights into oneDNN's blocks, and running a layer block by block of rows
+//
+// In a blocked layout the place of W[k][n] is in_offset[k] + out_offset(n): each dimension adds its
+// own term. So rows are packed, and read back, one by one, without a second copy of the matrix.
+#include "nn/linear.h"
+
+#include <string.h>
+
+#include "core/assert.h"
+#include "core/memory.h"
+#include "nn/bf16.h"
+#include "nn/engine_impl.h"
+
+enum { PIECE = 256 }; // values converted at a time
+
+struct ley_linear {
+    struct ley_engine *engine;       // borrowed
+    const struct ley_kernel *kernel; // the engine's
+    void *weights;                   // packed, in the engine's format
+    size_t n_bytes;
+    float *bias;        // (n_out) or NULL
+    int64_t *in_offset; // [n_in] elements
+    dnnl_memory_t weights_memory, bias_memory;
+};
+
+// Elements that index i of a dimension adds to the place of an element.
+static int64_t offset_of(const dnnl_memory_desc_t *desc, int dimension, int64_t i) {
+    const dnnl_blocking_desc_t *blocking = &desc->format_desc.blocking;
+    int64_t offset = 0, stride = 1;
+    for (int b = blocking->inner_nblks - 1; b >= 0; b--) {
+        int64_t size = blocking->inner_blks[b];
+        if (blocking->inner_idxs[b] == dimension) {
+            offset += i % size * stride;
+            i /= size;
+        }
+        stride *= size;
+    }
+    return offset + i * blocking->strides[dimension];
+}
+
+static enum ley_status allocate(struct ley_linear *linear) {
+    const struct ley_kernel *kernel = linear->kernel;
+    dnnl_engine_t engine = linear->engine->engine;
+    size_t n_out = (size_t)kernel->n_out;
+    linear->n_bytes = dnnl_memory_desc_get_size(&kernel->weights);
+    linear->weights = ley_alloc(linear->n_bytes, 1);
+    linear->in_offset = ley_alloc((size_t)kernel->n_in, sizeof *linear->in_offset);
+    linear->bias = kernel->has_bias ? ley_alloc(n_out, sizeof(float)) : NULL;
+    if (!linear->weights || !linear->in_offset || (kernel->has_bias && !linear->bias)) {
+        return ley_fail_memory("weights of a layer", linear->n_bytes, 1);
+    }
+    for (int k = 0; k < kernel->n_in; k++) {
+        linear->in_offset[k] = offset_of(&kernel->weights, 0, k);
+    }
+    LEY_TRY(ley_dnnl_status(
+        dnnl_memory_create(&linear->weights_memory, &kernel->weights, engine, linear->weights),
+        "hold weights"));
+    if (!kernel->has_bias) {
+        return LEY_OK;
+    }
+    dnnl_memory_desc_t desc;
+    dnnl_dims_t dims = {1, kernel->n_out};
+    LEY_TRY(ley_dnnl_status(dnnl_memory_desc_init_by_tag(&desc, 2, dims, dnnl_f32, dnnl_ab),
+                            "describe a bias"));
+    return ley_dnnl_status(dnnl_memory_create(&linear->bias_memory, &desc, engine, linear->bias),
+                           "hold a bias");
+}
+
+enum ley_status ley_linear_create(struct ley_linear **linear, struct ley_engine *engine, int n_in,
+                                  int n_out, bool has_bias) {
+    LEY_ASSERT(n_in >= 1 && n_out >= 1);
+    struct ley_kernel *kernel;
+    *linear = NULL;
+    LEY_TRY(ley_kernel_get(&kernel, engine, n_in, n_out, has_bias));
+    struct ley_linear *made = ley_alloc(1, sizeof *made);
+    if (!made) {
+        return ley_fail_memory("layer", 1, sizeof *made);
+    }
+    made->engine = engine;
+    made->kernel = kernel;
+    enum ley_status status = allocate(made);
+    if (status != LEY_OK) {
+        ley_linear_destroy(made);
+        return status;
+    }
+    *linear = made;
+    return LEY_OK;
+}
+
+void ley_linear_destroy(struct ley_linear *linear) {
+    if (!linear) {
+        return;
+    }
+    dnnl_memory_destroy(linear->weights_memory);
+    dnnl_memory_destroy(linear->bias_memory);
+    ley_free(linear->weights);
+    ley_free(linear->in_offset);
+    ley_free(linear->bias);
+    ley_free(linear);
+}
+
+static void pack_row(struct ley_linear *linear, const float *row, int64_t output) {
+    int64_t place = offset_of(&linear->kernel->weights, 1, output);
+    const int64_t *in_offset = linear->in_offset;
+    int n_in = linear->kernel->n_in;
+    if (linear->engine->dtype == LEY_NN_F32) {
+        float *w = (float *)linear->weights + place;
+        for (int k = 0; k < n_in; k++) {
+            w[in_offset[k]] = row[k];
+        }
+        return;
+    }
+    uint16_t *w = (uint16_t *)linear->weights + place, piece[PIECE];
+    for (int first = 0; first < n_in; first += PIECE) {
+        int n = n_in - first < PIECE ? n_in - first : PIECE;
+        ley_bf16_from_float(piece, row + first, (size_t)n);
+        for (int k = 0; k < n; k++) {
+            w[in_offset[first + k]] = piece[k];
+        }
+    }
+}
+
+void ley_linear_load(struct ley_linear *linear, const float *rows, int64_t first_row,
+                     int64_t n_rows) {
+    LEY_ASSERT(first_row >= 0 && n_rows >= 0 && first_row + n_rows <= linear->kernel->n_out);
+#pragma omp parallel for schedule(static)
+    for (int64_t r = 0; r < n_rows; r++) {
+        pack_row(linear, rows + r * linear->kernel->n_in, first_row + r);
+    }
+}
+
+void ley_linear_load_bias(struct ley_linear *linear, const float *bias, int64_t first, int64_t n) {
+    LEY_ASSERT(linear->bias && first >= 0 && n >= 0 && first + n <= linear->kernel->n_out);
+    memcpy(linear->bias + first, bias, (size_t)n * sizeof *bias);
+}
+
+void ley_linear_read(float *row, const struct ley_linear *linear, int64_t output) {
+    LEY_ASSERT(output >= 0 && output < linear->kernel->n_out);
+    int64_t place = offset_of(&linear->kernel->weights, 1, output);
+    for (int k = 0; k < linear->kernel->n_in; k++) {
+        int64_t i = place + linear->in_offset[k];
+        if (linear->engine->dtype == LEY_NN_F32) {
+            row[k] = ((const float *)linear->weights)[i];
+        } else {
+            ley_bf16_to_float(&row[k], (const uint16_t *)linear->weights + i, 1);
+        }
+    }
+}
+
+// Inputs of one block in the form the kernel reads: converted, padded with zeros, or as they are.
+static const void *block_input(const struct ley_linear *linear, const float *x, int64_t n_rows,
+                               const struct ley_block *block) {
+    size_t n_in = (size_t)linear->kernel->n_in, n = (size_t)n_rows * n_in;
+    if (linear->engine->dtype == LEY_NN_BF16) {
+        ley_bf16_from_float(linear->engine->x, x, n);
+    } else if (n_rows < block->n_rows) {
+        memcpy(linear->engine->x, x, n * sizeof *x);
+        memset((float *)linear->engine->x + n, 0, ((size_t)block->n_rows * n_in - n) * sizeof *x);
+    } else {
+        return x;
+    }
+    return linear->engine->x;
+}
+
+// Runs one block on n_rows <= block->n_rows rows.
+static void run_block(float *y, const struct ley_linear *linear, const float *x, int64_t n_rows,
+                      const struct ley_block *block) {
+    struct ley_engine *engine = linear->engine;
+    float *target = n_rows < block->n_rows ? engine->y : y;
+    void *source = (void *)(uintptr_t)block_input(linear, x, n_rows, block); // oneDNN only reads it
+    dnnl_status_t status = dnnl_memory_set_data_handle(block->x, source);
+    LEY_ASSERT(status == dnnl_success);
+    status = dnnl_memory_set_data_handle(block->y, target);
+    LEY_ASSERT(status == dnnl_success);
+    status = dnnl_memory_set_data_handle(block->scratch, engine->scratch);
+    LEY_ASSERT(status == dnnl_success);
+    const dnnl_exec_arg_t arguments[] = {
+        {DNNL_ARG_SRC, block->x},
+        {DNNL_ARG_WEIGHTS, linear->weights_memory},
+        {DNNL_ARG_DST, block->y},
+        {DNNL_ARG_SCRATCHPAD, block->scratch},
+        {DNNL_ARG_BIAS, linear->bias_memory},
+    };
+    int n_arguments = linear->bias ? 5 : 4;
+    status = dnnl_primitive_execute(block->primitive, engine->stream, n_arguments, arguments);
+    LEY_ASSERT(status == dnnl_success);
+    status = dnnl_stream_wait(engine->stream);
+    LEY_ASSERT(status == dnnl_success);
+    if (target != y) {
+        memcpy(y, target, (size_t)(n_rows * linear->kernel->n_out) * sizeof *y);
+    }
+}
+
+void ley_linear_forward(float *y, const struct ley_linear *linear, const float *x, int64_t n_rows) {
+    const struct ley_kernel *kernel = linear->kernel;
+    int b = kernel->n_blocks - 1;
+    for (int64_t row = 0; row < n_rows;) {
+        int64_t n_left = n_rows - row;
+        while (b > 0 && kernel->block[b].n_rows > n_left) {
+            b--;
+        }
+        int64_t n = kernel->block[b].n_rows < n_left ? kernel->block[b].n_rows : n_left;
+        run_block(y + row * kernel->n_out, linear, x + row * kernel->n_in, n, &kernel->block[b]);
+        row += n;
+    }
+}
+
+size_t ley_linear_bytes(const struct ley_linear *linear) {
+    size_t n_bias = linear->bias ? (size_t)linear->kernel->n_out * sizeof(float) : 0;
+    return linear->n_bytes + n_bias;
+}

@@ -1,0 +1,137 @@
+// softmax.c - one query at a time, in fixed order; threads share (head, query) pairs
+//
+// Scores are summed in 16 interleaved lanes, added pairwise; values are added key by key. Both
+// orders depend on nothing but the head width and the keys. O(keys * D) a query.
+#include "nn/softmax.h"
+
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+#include "nn/exp_impl.h"
+
+enum { LANES = 16 };
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE float dot(const float *a, const float *b, int n) {
+    float lane[LANES] = {0};
+    int whole = n / LANES * LANES;
+    for (int i = 0; i < whole; i += LANES) {
+        for (int j = 0; j < LANES; j++) {
+            lane[j] += a[i + j] * b[i + j];
+        }
+    }
+    for (int i = whole; i < n; i++) {
+        lane[i - whole] += a[i] * b[i];
+    }
+    for (int width = LANES / 2; width > 0; width /= 2) {
+        for (int j = 0; j < width; j++) {
+            lane[j] += lane[j + width];
+        }
+    }
+    return lane[0];
+}
+
+// score[i] = exp(score[i] - largest); returns their sum
+INLINE float exponentials(float *score, int64_t n) {
+    float largest = score[0];
+    for (int64_t i = 1; i < n; i++) {
+        largest = score[i] > largest ? score[i] : largest;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        score[i] = ley_exp(score[i] - largest);
+    }
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        sum += (double)score[i];
+    }
+    return (float)sum;
+}
+
+// One query head against keys oldest .. newest of its key-value head.
+INLINE void attend_query(float *out, const float *q, const struct ley_kv_rows *rows, int64_t oldest,
+                         int64_t newest, int head_dim, float *score) {
+    float scale = (float)(1 / sqrt((double)head_dim));
+    int64_t n_keys = newest - oldest + 1;
+    int64_t slot = oldest % rows->ring;
+    for (int64_t i = 0; i < n_keys; i++) {
+        score[i] = dot(q, rows->k + slot * rows->stride, head_dim) * scale;
+        slot = slot + 1 == rows->ring ? 0 : slot + 1;
+    }
+    float norm = 1 / exponentials(score, n_keys);
+    memset(out, 0, (size_t)head_dim * sizeof *out);
+    slot = oldest % rows->ring;
+    for (int64_t i = 0; i < n_keys; i++) {
+        const float *v = rows->v + slot * rows->stride;
+        for (int d = 0; d < head_dim; d++) {
+            out[d] += score[i] * v[d];
+        }
+        slot = slot + 1 == rows->ring ? 0 : slot + 1;
+    }
+    for (int d = 0; d < head_dim; d++) {
+        out[d] *= norm;
+    }
+}
+
+// The same source for several instruction sets: lanes and orders are fixed above and products are
+// never fused with sums, so the bits are the same and only the time differs (3 x with AVX-512).
+typedef void attend_function(float *out, const float *q, const struct ley_kv_rows *rows,
+                             int64_t oldest, int64_t newest, int head_dim, float *score);
+
+static void attend_plain(float *out, const float *q, const struct ley_kv_rows *rows, int64_t oldest,
+                         int64_t newest, int head_dim, float *score) {
+    attend_query(out, q, rows, oldest, newest, head_dim, score);
+}
+
+#ifdef __x86_64__
+__attribute__((target("avx2"))) static void attend_avx2(float *out, const float *q,
+                                                        const struct ley_kv_rows *rows,
+                                                        int64_t oldest, int64_t newest,
+                                                        int head_dim, float *score) {
+    attend_query(out, q, rows, oldest, newest, head_dim, score);
+}
+
+__attribute__((target("avx512f,avx512vl,avx512dq,prefer-vector-width=512"))) static void
+attend_avx512(float *out, const float *q, const struct ley_kv_rows *rows, int64_t oldest,
+              int64_t newest, int head_dim, float *score) {
+    attend_query(out, q, rows, oldest, newest, head_dim, score);
+}
+#endif
+
+static attend_function *choose_attend(void) {
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
+        return attend_avx512;
+    }
+    if (__builtin_cpu_supports("avx2")) {
+        return attend_avx2;
+    }
+#endif
+    return attend_plain;
+}
+
+int64_t ley_softmax_scratch_size(const struct ley_softmax_shape *shape, int64_t n_tokens) {
+    bool is_cut = shape->window > 0 && shape->window < n_tokens;
+    return ((is_cut ? shape->window : n_tokens) + LANES - 1) / LANES * LANES; // whole cache lines
+}
+
+void ley_softmax_forward(float *out, const struct ley_softmax_shape *shape, const float *q,
+                         const struct ley_kv_rows *rows, int64_t first, int64_t n_tokens,
+                         const struct ley_softmax_scratch *scratch) {
+    int64_t n_heads = shape->n_query_heads, head_dim = shape->head_dim;
+    int64_t n_group = n_heads / shape->n_kv_heads;
+    attend_function *attend = choose_attend();
+#pragma omp parallel for schedule(dynamic, 8) collapse(2)
+    for (int64_t h = 0; h < n_heads; h++) {
+        for (int64_t i = 0; i < n_tokens; i++) {
+            int64_t t = first + i, oldest = shape->window > 0 ? t - shape->window + 1 : 0;
+            struct ley_kv_rows of_head = *rows;
+            of_head.k += h / n_group * head_dim;
+            of_head.v += h / n_group * head_dim;
+            attend(out + (i * n_heads + h) * head_dim, q + i * shape->q_stride + h * head_dim,
+                   &of_head, oldest > 0 ? oldest : 0, t, shape->head_dim,
+                   scratch->piece + omp_get_thread_num() * scratch->n);
+        }
+    }
+}
