@@ -1,0 +1,45 @@
+// scaler_set.c - scalers of a whole model
+#include "attention/scaler_set.h"
+
+#include <string.h>
+
+#include "core/assert.h"
+#include "core/memory.h"
+
+enum ley_status ley_scaler_set_create(struct ley_scaler_set *set, int n_layers,
+                                      const struct ley_attention_shape *shape) {
+    *set = (struct ley_scaler_set){.n_layers = n_layers, .shape = *shape};
+    for (int signal = 0; signal < LEY_N_SIGNALS; signal++) {
+        size_t n = (size_t)n_layers * (size_t)ley_attention_n_heads(shape, (enum ley_signal)signal);
+        set->scaler[signal] = ley_alloc(n, sizeof(struct ley_scaler));
+        if (!set->scaler[signal]) {
+            ley_scaler_set_destroy(set);
+            return ley_fail_memory("scalers", n, sizeof(struct ley_scaler));
+        }
+    }
+    return LEY_OK;
+}
+
+void ley_scaler_set_destroy(struct ley_scaler_set *set) {
+    for (int signal = 0; signal < LEY_N_SIGNALS; signal++) {
+        ley_free(set->scaler[signal]);
+        set->scaler[signal] = NULL;
+    }
+}
+
+struct ley_scaler *ley_scaler_set_at(const struct ley_scaler_set *set, enum ley_signal signal,
+                                     int layer) {
+    LEY_ASSERT(layer >= 0 && layer < set->n_layers);
+    return set->scaler[signal] + (size_t)layer * (size_t)ley_attention_n_heads(&set->shape, signal);
+}
+
+void ley_scaler_set_apply(const struct ley_scaler_set *set, struct ley_attention *attention,
+                          int layer) {
+    LEY_ASSERT(memcmp(&set->shape, &attention->shape, sizeof set->shape) == 0);
+    for (int i = 0; i < LEY_N_SIGNALS; i++) {
+        enum ley_signal signal = (enum ley_signal)i;
+        size_t n = (size_t)ley_attention_n_heads(&set->shape, signal);
+        memcpy(attention->scaler[signal], ley_scaler_set_at(set, signal, layer),
+               n * sizeof(struct ley_scaler));
+    }
+}
