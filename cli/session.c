@@ -57,6 +57,21 @@ static bool report(void *context, int64_t n_done, int64_t n_total) {
     return !is_interrupted;
 }
 
+bool session_is_interrupted(void) {
+    return is_interrupted;
+}
+
+static bool report_nothing(void *context, int64_t n_done, int64_t n_total) {
+    (void)context;
+    (void)n_done;
+    (void)n_total;
+    return !is_interrupted;
+}
+
+struct ley_progress session_quiet_progress(void) {
+    return (struct ley_progress){report_nothing, NULL};
+}
+
 struct ley_progress session_progress(const char *label) {
     return (struct ley_progress){report, (void *)(uintptr_t)label};
 }

@@ -31,5 +31,11 @@ int session_fail(const char *command, enum ley_status status);
 // From now on Ctrl-C (and SIGTERM) asks running work to stop cleanly.
 void session_catch_interrupts(void);
 
+// True after Ctrl-C.
+bool session_is_interrupted(void);
+
+// No bar; only stops the work after Ctrl-C.
+struct ley_progress session_quiet_progress(void);
+
 // A progress bar on stderr, drawn only on a terminal; stops the work after Ctrl-C.
 struct ley_progress session_progress(const char *label);

@@ -1,0 +1,83 @@
+// account.c - the numbers at the end of a run
+#include "account.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+
+static double ratio(double part, double whole) {
+    return whole > 0 ? part / whole : 0;
+}
+
+static int n_group(const struct language *language) {
+    const struct ley_model_config *config = ley_model_config(language->model);
+    return config->n_heads / config->n_kv_heads;
+}
+
+// Layers follow one another; within a layer all banks work at once (M17).
+static double chip_s(const struct language *language) {
+    return ley_model_config(language->model)->n_layers *
+           ley_hardware_busy_s(&language->hardware, n_group(language));
+}
+
+static void print_chip(const struct account *account, const struct language *language) {
+    const struct ley_ledger *total = &account->total;
+    double n = (double)(account->n_prompt + account->n_generated);
+    int ring = ley_hardware_ring(&language->hardware);
+    int64_t n_used = account->n_tokens < ring ? account->n_tokens : ring;
+    fprintf(stderr, "chip       %.4g us of attention a token; ring %lld of %d columns in use\n",
+            1e6 * chip_s(language), (long long)n_used, ring);
+    fprintf(stderr,
+            "a token    %.4g cells written, %.4g read, %.3g pC, %.4g scores, %.4g outputs, "
+            "%.4g counts\n",
+            (double)total->cells_written / n,
+            (double)(total->k_cell_reads + total->v_cell_reads) / n,
+            1e12 * (total->k_charge_c + total->v_charge_c) / n,
+            (double)total->score_conversions / n, (double)total->output_conversions / n,
+            (double)total->counter_ticks / n);
+    fprintf(stderr, "signals    scores %.1f %% zero, %.2f %% saturated; outputs %.2f %% saturated\n",
+            100 * ratio((double)total->zero_scores, (double)total->score_conversions),
+            100 * ratio((double)total->saturated_scores, (double)total->score_conversions),
+            100 * ratio((double)total->saturated_outputs, (double)total->output_conversions));
+}
+
+void account_print(const struct account *account, const struct language *language) {
+    fprintf(stderr, "simulator  prompt %lld tokens, %.1f tokens/s; generated %lld, %.1f tokens/s\n",
+            (long long)account->n_prompt, ratio((double)account->n_prompt, account->prompt_s),
+            (long long)account->n_generated,
+            ratio((double)account->n_generated, account->generate_s));
+    if (!language->is_digital) {
+        print_chip(account, language);
+    }
+}
+
+void account_add_json(struct cJSON *root, const struct account *account,
+                      const struct language *language) {
+    const struct ley_ledger *total = &account->total;
+    cJSON_AddNumberToObject(root, "prompt_tokens", (double)account->n_prompt);
+    cJSON_AddNumberToObject(root, "generated_tokens", (double)account->n_generated);
+    cJSON_AddNumberToObject(root, "prompt_tokens_per_s",
+                            ratio((double)account->n_prompt, account->prompt_s));
+    cJSON_AddNumberToObject(root, "generated_tokens_per_s",
+                            ratio((double)account->n_generated, account->generate_s));
+    if (language->is_digital) {
+        return;
+    }
+    struct cJSON *chip = cJSON_AddObjectToObject(root, "chip");
+    int ring = ley_hardware_ring(&language->hardware);
+    cJSON_AddNumberToObject(chip, "attention_per_token_s", chip_s(language));
+    cJSON_AddNumberToObject(chip, "ring_columns", ring);
+    cJSON_AddNumberToObject(chip, "ring_columns_in_use",
+                            (double)(account->n_tokens < ring ? account->n_tokens : ring));
+    cJSON_AddNumberToObject(chip, "zero_scores",
+                            ratio((double)total->zero_scores, (double)total->score_conversions));
+    cJSON_AddNumberToObject(
+        chip, "saturated_scores",
+        ratio((double)total->saturated_scores, (double)total->score_conversions));
+    cJSON_AddNumberToObject(
+        chip, "saturated_outputs",
+        ratio((double)total->saturated_outputs, (double)total->output_conversions));
+    cJSON_AddItemToObject(root, "events", ley_ledger_json(total));
+    cJSON_AddStringToObject(root, "scalers", language->scaler_origin);
+    cJSON_AddItemToObject(root, "hardware",
+                          ley_params_json(ley_hardware_params(), &language->hardware));
+}

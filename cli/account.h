@@ -1,0 +1,17 @@
+// account.h - what the simulator and the chip did during a run, for people and for machines.
+#pragma once
+#include "language.h"
+
+struct account {
+    int64_t n_prompt, n_generated;
+    double prompt_s, generate_s;      // of the simulator
+    struct ley_ledger total;          // of all layers
+    int64_t n_tokens;                 // in the ring at the end
+};
+
+// A compact account on stderr (stdout holds the text).
+void account_print(const struct account *account, const struct language *language);
+
+// The same as JSON members added to `root`.
+void account_add_json(struct cJSON *root, const struct account *account,
+                      const struct language *language);

@@ -1,0 +1,199 @@
+// cmd_chat.c - leyden chat: a conversation in the model's own chat format
+//
+// The whole conversation is formatted at each turn; only what is new is fed to the model, so the
+// banks keep what they hold. Where formatting changes what was said before, the session starts anew.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "account.h"
+#include "commands.h"
+
+static const struct command command = {
+    "chat", "chat -m MODEL [--hw PRESET|FILE|digital] [--system TEXT] [OPTION]...",
+    "Talks with a chat model. Type a line; an empty line or Ctrl-D ends, Ctrl-C stops an answer.", ""};
+
+enum { MAX_TURNS = 256, MAX_LINE = 16384 };
+
+struct options {
+    struct language_options language;
+    const char *system;
+    int n_predict, top_k, seed, n_ctx;
+    double temperature, top_p;
+};
+
+struct talk {
+    const struct options *options;
+    struct language language;
+    struct ley_chat *chat;
+    struct ley_session *session;
+    struct ley_sampler *sampler;
+    float *logits;
+    int32_t *fed; // [n_ctx] tokens the session holds
+    struct ley_chat_turn turn[MAX_TURNS];
+    int n_turns;
+};
+
+static struct ley_string text_of(const struct ley_tokenizer *tokenizer, int32_t id) {
+    return id < 0 ? (struct ley_string){NULL, 0} : ley_tokenizer_bytes(tokenizer, id);
+}
+
+static enum ley_status prepare(struct talk *talk) {
+    const struct options *o = talk->options;
+    const struct ley_tokenizer *tokenizer = talk->language.tokenizer;
+    const struct ley_model_config *config = ley_model_config(talk->language.model);
+    struct ley_vocab vocab;
+    LEY_TRY(ley_model_file_vocab(talk->language.file, &vocab));
+    LEY_TRY(ley_chat_create(&talk->chat, vocab.chat_template,
+                            text_of(tokenizer, ley_tokenizer_bos(tokenizer)),
+                            text_of(tokenizer, ley_tokenizer_eos(tokenizer))));
+    const struct ley_sampling sampling = {.temperature = o->temperature,
+                                          .top_k = o->top_k,
+                                          .top_p = o->top_p,
+                                          .seed = (uint64_t)o->seed};
+    LEY_TRY(ley_sampler_create(&talk->sampler, &sampling, config->n_vocab));
+    LEY_TRY(ley_session_create(&talk->session, talk->language.model, 1, o->n_ctx));
+    talk->logits = ley_alloc((size_t)config->n_vocab, sizeof *talk->logits);
+    talk->fed = ley_alloc((size_t)o->n_ctx, sizeof *talk->fed);
+    return talk->logits && talk->fed ? LEY_OK
+                                     : ley_fail_memory("the conversation", (size_t)o->n_ctx, 4);
+}
+
+static enum ley_status add_turn(struct talk *talk, enum ley_chat_role role, const char *text) {
+    char *copy = ley_alloc(strlen(text) + 1, 1);
+    if (!copy || talk->n_turns == MAX_TURNS) {
+        ley_free(copy);
+        return ley_fail(LEY_E_ARGUMENT, "the conversation is longer than %d turns", MAX_TURNS);
+    }
+    strcpy(copy, text);
+    talk->turn[talk->n_turns++] = (struct ley_chat_turn){role, copy};
+    return LEY_OK;
+}
+
+static enum ley_status feed(struct talk *talk, const int32_t *token, int64_t n) {
+    struct ley_progress quiet = session_quiet_progress();
+    const struct ley_feed how = {.logits = LEY_LOGITS_LAST, .progress = &quiet};
+    int64_t n_fed = ley_session_n_tokens(talk->session);
+    if (n_fed + n > talk->options->n_ctx) {
+        return ley_fail(LEY_E_ARGUMENT, "the conversation is longer than --ctx %d tokens",
+                        talk->options->n_ctx);
+    }
+    LEY_TRY(ley_session_feed(talk->logits, talk->session, token, n, &how));
+    memcpy(talk->fed + n_fed, token, (size_t)n * sizeof *token);
+    return LEY_OK;
+}
+
+// Feeds what the session does not hold yet of the conversation so far.
+static enum ley_status feed_turns(struct talk *talk) {
+    char *text;
+    size_t n_bytes;
+    struct ley_tokens tokens = {0};
+    LEY_TRY(ley_chat_format(&text, &n_bytes, talk->chat, talk->turn, talk->n_turns, true));
+    enum ley_status status = ley_tokenizer_encode(&tokens, talk->language.tokenizer, text, n_bytes,
+                                                  LEY_PARSE_SPECIAL);
+    ley_free(text);
+    LEY_TRY(status);
+    size_t n_fed = (size_t)ley_session_n_tokens(talk->session);
+    if (n_fed >= tokens.n || memcmp(talk->fed, tokens.id, n_fed * sizeof *tokens.id) != 0) {
+        ley_session_reset(talk->session);
+        n_fed = 0;
+    }
+    status = feed(talk, tokens.id + n_fed, (int64_t)(tokens.n - n_fed));
+    ley_tokens_destroy(&tokens);
+    return status;
+}
+
+// Prints and returns the answer; stops at the end token, at -n tokens or at Ctrl-C.
+static enum ley_status answer(struct talk *talk, char *text, size_t n_text) {
+    struct ley_utf8_hold hold = {.n = 0};
+    size_t n = 0;
+    for (int i = 0; i < talk->options->n_predict && !session_is_interrupted(); i++) {
+        int64_t position = ley_session_n_tokens(talk->session);
+        int32_t token = ley_sampler_pick(talk->sampler, talk->logits, (uint64_t)position);
+        if (token < 0 || ley_tokenizer_is_end(talk->language.tokenizer, token)) {
+            break;
+        }
+        struct ley_string bytes = ley_tokenizer_bytes(talk->language.tokenizer, token);
+        if (n + bytes.n + 4 >= n_text) {
+            break;
+        }
+        size_t n_new = ley_utf8_hold_write(text + n, &hold, bytes.text, bytes.n);
+        fwrite(text + n, 1, n_new, stdout);
+        fflush(stdout);
+        n += n_new;
+        LEY_TRY(feed(talk, &token, 1));
+    }
+    text[n] = '\0';
+    printf("\n");
+    return LEY_OK;
+}
+
+static enum ley_status converse(struct talk *talk) {
+    static char line[MAX_LINE], text[MAX_LINE * 4];
+    if (talk->options->system) {
+        LEY_TRY(add_turn(talk, LEY_CHAT_SYSTEM, talk->options->system));
+    }
+    for (;;) {
+        fprintf(stderr, "> ");
+        if (!fgets(line, sizeof line, stdin) || line[strspn(line, " \t\r\n")] == '\0') {
+            return LEY_OK;
+        }
+        line[strcspn(line, "\r\n")] = '\0';
+        session_catch_interrupts();
+        LEY_TRY(add_turn(talk, LEY_CHAT_USER, line));
+        LEY_TRY(feed_turns(talk));
+        LEY_TRY(answer(talk, text, sizeof text));
+        LEY_TRY(add_turn(talk, LEY_CHAT_ASSISTANT, text));
+    }
+}
+
+static void release(struct talk *talk) {
+    for (int i = 0; i < talk->n_turns; i++) {
+        ley_free((char *)(uintptr_t)talk->turn[i].text);
+    }
+    ley_chat_destroy(talk->chat);
+    ley_sampler_destroy(talk->sampler);
+    ley_session_destroy(talk->session);
+    ley_free(talk->logits);
+    ley_free(talk->fed);
+    language_close(&talk->language);
+}
+
+int cmd_chat(int argc, char **argv) {
+    struct options o = {.language = LANGUAGE_DEFAULTS,
+                        .n_predict = 256,
+                        .n_ctx = 2048,
+                        .top_k = 40,
+                        .temperature = 0.8,
+                        .top_p = 0.95};
+    struct language_options *l = &o.language;
+    const struct option_row rows[] = {
+        LANGUAGE_ROWS(*l),
+        {"system", 0, OPTION_TEXT, &o.system, "TEXT", "system message (default: the template's)"},
+        {"n-predict", 'n', OPTION_INT, &o.n_predict, "N", "tokens of an answer at most (256)"},
+        {"ctx", 'c', OPTION_INT, &o.n_ctx, "N", "tokens of the conversation at most (2048)"},
+        {"temp", 0, OPTION_REAL, &o.temperature, "T", "temperature, 0: the likeliest token (0.8)"},
+        {"top-k", 0, OPTION_INT, &o.top_k, "K", "choose among the K likeliest, 0: all (40)"},
+        {"top-p", 0, OPTION_REAL, &o.top_p, "P", "choose among the likeliest P of 1 (0.95)"},
+        {"seed", 's', OPTION_INT, &o.seed, "S", "seed of the choices (0)"},
+    };
+    int result = options_parse(argc, argv, &command, rows, sizeof rows / sizeof rows[0], NULL);
+    if (result != 0) {
+        return result == 1 ? EXIT_OK : result;
+    }
+    if (o.n_ctx < 16 || o.n_ctx > 1 << 20 || o.n_predict < 1) {
+        fprintf(stderr, "leyden chat: --ctx must be 16..1048576, -n 1 or more\n");
+        return EXIT_USAGE;
+    }
+    struct talk talk = {.options = &o};
+    enum ley_status status = language_open(&talk.language, &o.language);
+    if (status == LEY_OK) {
+        status = prepare(&talk);
+    }
+    if (status == LEY_OK) {
+        status = converse(&talk);
+    }
+    result = status == LEY_OK ? EXIT_OK : session_fail("chat", status);
+    release(&talk);
+    return result;
+}

@@ -1,0 +1,187 @@
+// cmd_perplexity.c - leyden perplexity: how well a model predicts a text, on a chip or digitally
+//
+// The text is cut into windows of --ctx tokens, one after another; each is predicted from its own
+// beginning, so every window gives ctx - 1 predictions. The error is that of the mean over tokens.
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "account.h"
+#include "commands.h"
+
+static const struct command command = {
+    "perplexity",
+    "perplexity -m MODEL -f FILE [--hw PRESET|FILE|digital] [--ctx N] [--chunks N] [OPTION]...",
+    "Perplexity of a text file, in windows of --ctx tokens, each predicted from its own beginning.",
+    ""};
+
+struct options {
+    struct language_options language;
+    const char *file;
+    int n_ctx, n_chunks;
+    bool json;
+};
+
+struct result {
+    int64_t n_chunks, n_predictions;
+    double sum, sum_square; // of negative log-likelihoods
+    double elapsed_s;
+    struct ley_ledger total;
+};
+
+static double mean_of(const struct result *result) {
+    return result->sum / (double)result->n_predictions;
+}
+
+// Standard error of the perplexity: exp(mean) times that of the mean.
+static double error_of(const struct result *result) {
+    double n = (double)result->n_predictions, mean = mean_of(result);
+    double variance = result->sum_square / n - mean * mean;
+    return n > 1 && variance > 0 ? exp(mean) * sqrt(variance / (n - 1)) : 0;
+}
+
+static enum ley_status run_chunk(struct result *result, struct language *language,
+                                 struct ley_session *session, const int32_t *tokens, int n_ctx) {
+    int n = n_ctx - 1;
+    size_t n_layers = (size_t)ley_model_config(language->model)->n_layers;
+    double *nll = ley_alloc((size_t)n, sizeof *nll), mean;
+    struct ley_ledger *ledger = language->is_digital ? NULL : ley_alloc(n_layers, sizeof *ledger);
+    struct ley_progress progress = session_quiet_progress();
+    struct ley_feed feed = {.ledger = ledger, .progress = &progress};
+    enum ley_status status = ley_fail_memory("a window", (size_t)n, sizeof *nll);
+    if (nll && (ledger || language->is_digital)) {
+        status = ley_session_loss(&mean, nll, session, tokens, tokens + 1, n, &feed);
+    }
+    for (int i = 0; status == LEY_OK && i < n; i++) {
+        result->sum += nll[i];
+        result->sum_square += nll[i] * nll[i];
+        result->n_predictions++;
+    }
+    if (status == LEY_OK && ledger) {
+        struct ley_ledger total = language_total(language, ledger);
+        ley_ledger_add(&result->total, &total);
+    }
+    ley_free(ledger);
+    ley_free(nll);
+    return status;
+}
+
+static enum ley_status run_chunks(struct result *result, struct language *language,
+                                  const struct ley_tokens *tokens, const struct options *o) {
+    int64_t n_chunks = (int64_t)tokens->n / o->n_ctx;
+    if (o->n_chunks > 0 && o->n_chunks < n_chunks) {
+        n_chunks = o->n_chunks;
+    }
+    if (n_chunks == 0) {
+        return ley_fail(LEY_E_ARGUMENT, "%s has %zu tokens, less than one window of %d; lower --ctx",
+                        o->file, tokens->n, o->n_ctx);
+    }
+    struct ley_session *session;
+    LEY_TRY(ley_session_create(&session, language->model, 1, o->n_ctx));
+    double start_s = clock_s();
+    enum ley_status status = LEY_OK;
+    for (int64_t i = 0; status == LEY_OK && i < n_chunks; i++) {
+        status = run_chunk(result, language, session, tokens->id + i * o->n_ctx, o->n_ctx);
+        if (status == LEY_OK) {
+            result->n_chunks++;
+            fprintf(stderr, "%s[%lld]%.4f", i ? "," : "", (long long)(i + 1),
+                    exp(mean_of(result)));
+            fflush(stderr);
+        }
+    }
+    fprintf(stderr, "\n");
+    result->elapsed_s = clock_s() - start_s;
+    ley_session_destroy(session);
+    return status == LEY_E_INTERRUPTED && result->n_chunks > 0 ? LEY_OK : status;
+}
+
+static struct account account_of(const struct result *result, const struct options *o) {
+    return (struct account){.n_prompt = result->n_predictions,
+                            .prompt_s = result->elapsed_s,
+                            .total = result->total,
+                            .n_tokens = o->n_ctx - 1};
+}
+
+static enum ley_status print_json(const struct result *result, const struct language *language,
+                                  const struct options *o) {
+    struct account account = account_of(result, o);
+    struct cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "leyden", LEYDEN_VERSION);
+    cJSON_AddStringToObject(root, "model", o->language.model);
+    cJSON_AddStringToObject(root, "hw", o->language.hw.name);
+    cJSON_AddStringToObject(root, "dtype", ley_nn_dtype_name(ley_model_dtype(language->model)));
+    cJSON_AddStringToObject(root, "file", o->file);
+    cJSON_AddNumberToObject(root, "ctx", o->n_ctx);
+    cJSON_AddNumberToObject(root, "chunks", (double)result->n_chunks);
+    cJSON_AddNumberToObject(root, "predictions", (double)result->n_predictions);
+    cJSON_AddNumberToObject(root, "nll", mean_of(result));
+    cJSON_AddNumberToObject(root, "perplexity", exp(mean_of(result)));
+    cJSON_AddNumberToObject(root, "perplexity_stderr", error_of(result));
+    account_add_json(root, &account, language);
+    char *text = cJSON_Print(root);
+    cJSON_Delete(root);
+    if (!text) {
+        return ley_fail_memory("JSON text", 1, 1);
+    }
+    printf("%s\n", text);
+    free(text);
+    return LEY_OK;
+}
+
+static enum ley_status measure(struct language *language, const struct options *o) {
+    char *text;
+    size_t n;
+    struct ley_tokens tokens = {0};
+    struct result result = {0};
+    if (!o->file) {
+        return ley_fail(LEY_E_ARGUMENT, "-f FILE is missing");
+    }
+    LEY_TRY(ley_file_read(&text, &n, o->file, (size_t)1 << 31));
+    enum ley_status status = language_open(language, &o->language);
+    if (status == LEY_OK) {
+        status = ley_tokenizer_encode(&tokens, language->tokenizer, text, n, 0);
+    }
+    ley_free(text);
+    if (status == LEY_OK) {
+        status = run_chunks(&result, language, &tokens, o);
+    }
+    ley_tokens_destroy(&tokens);
+    LEY_TRY(status);
+    if (o->json) {
+        return print_json(&result, language, o);
+    }
+    struct account account = account_of(&result, o);
+    printf("PPL = %.4f +- %.4f (%lld windows of %d tokens, %s)\n", exp(mean_of(&result)),
+           error_of(&result), (long long)result.n_chunks, o->n_ctx, o->language.hw.name);
+    fflush(stdout);
+    account_print(&account, language);
+    return LEY_OK;
+}
+
+int cmd_perplexity(int argc, char **argv) {
+    struct options o = {.language = LANGUAGE_DEFAULTS, .n_ctx = 1024};
+    struct language_options *l = &o.language;
+    const struct option_row rows[] = {
+        LANGUAGE_ROWS(*l),
+        {"file", 'f', OPTION_TEXT, &o.file, "FILE", "the text"},
+        {"ctx", 'c', OPTION_INT, &o.n_ctx, "N", "tokens of a window (1024)"},
+        {"chunks", 0, OPTION_INT, &o.n_chunks, "N", "windows at most, 0: all (0)"},
+        {"json", 0, OPTION_FLAG, &o.json, NULL, "result as JSON"},
+    };
+    int result = options_parse(argc, argv, &command, rows, sizeof rows / sizeof rows[0], NULL);
+    if (result != 0) {
+        return result == 1 ? EXIT_OK : result;
+    }
+    if (o.n_ctx < 2 || o.n_ctx > 1 << 20 || o.n_chunks < 0) {
+        fprintf(stderr, "leyden perplexity: --ctx must be 2..1048576, --chunks 0 or more\n");
+        return EXIT_USAGE;
+    }
+    session_catch_interrupts();
+    struct language language = {0};
+    enum ley_status status = measure(&language, &o);
+    result = status == LEY_OK ? EXIT_OK : session_fail("perplexity", status);
+    language_close(&language);
+    return result;
+}

@@ -1,0 +1,236 @@
+// cmd_run.c - leyden run: a prompt continued on the simulated chip, or digitally
+//
+// The prompt is computed in parallel, then token by token through the banks; text is printed as it
+// comes. stdout holds the text (or JSON) alone; the account goes to stderr.
+#include <cjson/cJSON.h>
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "account.h"
+#include "commands.h"
+#include "trace_files.h"
+
+static const struct command command = {
+    "run", "run -m MODEL -p PROMPT|-f FILE [-n N] [--hw PRESET|FILE|digital] [OPTION]...",
+    "Continues a text with a language model whose attention is computed in gain cells.",
+    "Without scalers in the model file they are calibrated first, on a built-in text; the text then\n"
+    "is as good as mapping without training can be, which is poor. leyden calibrate -m MODEL -o OUT\n"
+    "keeps them."};
+
+struct options {
+    struct language_options language;
+    struct trace_options trace;
+    const char *prompt, *file;
+    int n_predict, top_k, seed;
+    double temperature, top_p;
+    bool json, no_special;
+};
+
+// One run: what is read, what is said, what is measured.
+struct run {
+    const struct options *options;
+    struct language language;
+    struct ley_tokens prompt;
+    struct ley_session *session;
+    struct ley_sampler *sampler;
+    struct ley_ledger *ledger; // [n_layers]; NULL when digital
+    struct trace_files *trace; // NULL: none
+    float *logits;
+    char *text; // generated so far
+    size_t n_text;
+    struct account account;
+};
+
+static enum ley_status read_prompt(struct run *run) {
+    const struct options *o = run->options;
+    if ((o->prompt != NULL) == (o->file != NULL)) {
+        return ley_fail(LEY_E_ARGUMENT, "give the prompt by -p TEXT or by -f FILE");
+    }
+    char *text = NULL;
+    size_t n = o->prompt ? strlen(o->prompt) : 0;
+    if (o->file) {
+        LEY_TRY(ley_file_read(&text, &n, o->file, (size_t)1 << 26));
+    }
+    enum ley_status status =
+        ley_tokenizer_encode(&run->prompt, run->language.tokenizer, text ? text : o->prompt, n,
+                             o->no_special ? 0 : LEY_ADD_SPECIAL | LEY_PARSE_SPECIAL);
+    ley_free(text);
+    if (status == LEY_OK && run->prompt.n == 0) {
+        status = ley_fail(LEY_E_ARGUMENT, "the prompt is empty");
+    }
+    return status;
+}
+
+static enum ley_status prepare(struct run *run) {
+    const struct options *o = run->options;
+    const struct ley_model_config *config = ley_model_config(run->language.model);
+    int64_t n_most = (int64_t)run->prompt.n + o->n_predict;
+    const struct ley_sampling sampling = {.temperature = o->temperature,
+                                          .top_k = o->top_k,
+                                          .top_p = o->top_p,
+                                          .seed = (uint64_t)o->seed};
+    LEY_TRY(ley_sampler_create(&run->sampler, &sampling, config->n_vocab));
+    LEY_TRY(ley_session_create(&run->session, run->language.model, 1, n_most));
+    LEY_TRY(trace_files_create(&run->trace, &o->trace, &run->language, n_most));
+    size_t n_layers = (size_t)config->n_layers, n_vocab = (size_t)config->n_vocab;
+    run->logits = ley_alloc(n_vocab, sizeof *run->logits);
+    run->ledger = run->language.is_digital ? NULL : ley_alloc(n_layers, sizeof *run->ledger);
+    run->text = ley_alloc((size_t)o->n_predict * 64 + 64, 1);
+    bool is_ready = run->logits && run->text && (run->ledger || run->language.is_digital);
+    return is_ready ? LEY_OK : ley_fail_memory("the run", n_vocab, sizeof *run->logits);
+}
+
+// Prints the bytes of a token; a character cut in two waits for its rest.
+static void say(struct run *run, struct ley_utf8_hold *hold, int32_t token) {
+    struct ley_string bytes = ley_tokenizer_bytes(run->language.tokenizer, token);
+    char whole[64];
+    size_t n = bytes.n < 60 ? bytes.n : 60;
+    n = ley_utf8_hold_write(whole, hold, bytes.text, n);
+    memcpy(run->text + run->n_text, whole, n);
+    run->n_text += n;
+    if (!run->options->json) {
+        fwrite(whole, 1, n, stdout);
+        fflush(stdout);
+    }
+}
+
+static enum ley_status feed(struct run *run, const int32_t *token, int64_t n,
+                            const struct ley_progress *progress) {
+    const struct ley_feed feed = {.logits = LEY_LOGITS_LAST,
+                                  .ledger = run->ledger,
+                                  .trace = trace_files_arrays(run->trace),
+                                  .progress = progress};
+    return ley_session_feed(run->logits, run->session, token, n, &feed);
+}
+
+static enum ley_status generate(struct run *run) {
+    const struct options *o = run->options;
+    struct ley_progress quiet = session_quiet_progress();
+    struct ley_utf8_hold hold = {.n = 0};
+    double start_s = clock_s();
+    for (int i = 0; i < o->n_predict; i++) {
+        int32_t token = ley_sampler_pick(run->sampler, run->logits, run->prompt.n + (uint64_t)i);
+        if (token < 0) {
+            return ley_fail(LEY_E_FORMAT, "the model gives no usable logits (not a number)");
+        }
+        if (ley_tokenizer_is_end(run->language.tokenizer, token)) {
+            break;
+        }
+        say(run, &hold, token);
+        run->account.n_generated++;
+        if (i + 1 < o->n_predict) {
+            LEY_TRY(feed(run, &token, 1, &quiet));
+        }
+        run->account.generate_s = clock_s() - start_s;
+    }
+    return LEY_OK;
+}
+
+static enum ley_status run_model(struct run *run) {
+    struct ley_progress progress = session_progress("prompt, layers");
+    double start_s = clock_s();
+    run->account.n_prompt = (int64_t)run->prompt.n;
+    LEY_TRY(feed(run, run->prompt.id, (int64_t)run->prompt.n, &progress));
+    run->account.prompt_s = clock_s() - start_s;
+    if (!run->options->json && run->options->prompt) {
+        printf("%s", run->options->prompt);
+    }
+    enum ley_status status = generate(run);
+    return status == LEY_E_INTERRUPTED ? LEY_OK : status; // what was said is kept
+}
+
+static enum ley_status print_json(const struct run *run) {
+    struct cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "leyden", LEYDEN_VERSION);
+    cJSON_AddStringToObject(root, "model", run->options->language.model);
+    cJSON_AddStringToObject(root, "hw", run->options->language.hw.name);
+    cJSON_AddStringToObject(root, "dtype", ley_nn_dtype_name(ley_model_dtype(run->language.model)));
+    cJSON_AddNumberToObject(root, "seed", run->options->seed);
+    if (run->options->prompt) {
+        cJSON_AddStringToObject(root, "prompt", run->options->prompt);
+    }
+    cJSON_AddStringToObject(root, "text", run->text);
+    account_add_json(root, &run->account, &run->language);
+    char *text = cJSON_Print(root);
+    cJSON_Delete(root);
+    if (!text) {
+        return ley_fail_memory("JSON text", 1, 1);
+    }
+    printf("%s\n", text);
+    free(text);
+    return LEY_OK;
+}
+
+static enum ley_status finish(struct run *run) {
+    run->account.n_tokens = ley_session_n_tokens(run->session);
+    if (run->ledger) {
+        run->account.total = language_total(&run->language, run->ledger);
+    }
+    LEY_TRY(trace_files_write(run->trace, run->account.n_tokens));
+    if (run->options->json) {
+        return print_json(run);
+    }
+    printf("\n");
+    fflush(stdout);
+    account_print(&run->account, &run->language);
+    return LEY_OK;
+}
+
+static enum ley_status run_all(struct run *run) {
+    LEY_TRY(language_open(&run->language, &run->options->language));
+    LEY_TRY(read_prompt(run));
+    LEY_TRY(prepare(run));
+    LEY_TRY(run_model(run));
+    return finish(run);
+}
+
+static void release(struct run *run) {
+    trace_files_destroy(run->trace);
+    ley_sampler_destroy(run->sampler);
+    ley_session_destroy(run->session);
+    ley_tokens_destroy(&run->prompt);
+    ley_free(run->ledger);
+    ley_free(run->logits);
+    ley_free(run->text);
+    language_close(&run->language);
+}
+
+int cmd_run(int argc, char **argv) {
+    struct options o = {.language = LANGUAGE_DEFAULTS,
+                        .n_predict = 128,
+                        .top_k = 40,
+                        .temperature = 0.8,
+                        .top_p = 0.95};
+    struct language_options *l = &o.language;
+    const struct option_row rows[] = {
+        LANGUAGE_ROWS(*l),
+        {"prompt", 'p', OPTION_TEXT, &o.prompt, "TEXT", "the text to continue"},
+        {"file", 'f', OPTION_TEXT, &o.file, "FILE", "the text to continue, from a file"},
+        {"n-predict", 'n', OPTION_INT, &o.n_predict, "N", "tokens to generate at most (128)"},
+        {"temp", 0, OPTION_REAL, &o.temperature, "T", "temperature, 0: the likeliest token (0.8)"},
+        {"top-k", 0, OPTION_INT, &o.top_k, "K", "choose among the K likeliest, 0: all (40)"},
+        {"top-p", 0, OPTION_REAL, &o.top_p, "P", "choose among the likeliest P of 1 (0.95)"},
+        {"seed", 's', OPTION_INT, &o.seed, "S", "seed of the choices (0)"},
+        {"no-special", 0, OPTION_FLAG, &o.no_special, NULL, "take the prompt literally, no bos"},
+        {"trace", 0, OPTION_TEXT, &o.trace.folder, "DIR", "write scores and codes as .npy"},
+        {"trace-layers", 0, OPTION_TEXT, &o.trace.layers, "LIST", "layers to trace (0)"},
+        {"trace-heads", 0, OPTION_TEXT, &o.trace.heads, "LIST", "query heads to trace (all)"},
+        {"json", 0, OPTION_FLAG, &o.json, NULL, "text and account as JSON"},
+    };
+    int result = options_parse(argc, argv, &command, rows, sizeof rows / sizeof rows[0], NULL);
+    if (result != 0) {
+        return result == 1 ? EXIT_OK : result;
+    }
+    if (o.n_predict < 0 || o.n_predict > 1 << 24) {
+        fprintf(stderr, "leyden run: -n is %d, must be 0..16777216\n", o.n_predict);
+        return EXIT_USAGE;
+    }
+    session_catch_interrupts();
+    struct run run = {.options = &o};
+    enum ley_status status = run_all(&run);
+    result = status == LEY_OK ? EXIT_OK : session_fail("run", status);
+    release(&run);
+    return result;
+}

@@ -1,0 +1,154 @@
+// language.c - opening a model for a command
+#include "language.h"
+
+#include <omp.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "model/calibration_text.h"
+
+enum { CALIBRATION_TOKENS = 256 };
+
+double clock_s(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static enum ley_status choose_dtype(enum ley_nn_dtype *dtype, const char *name) {
+    if (strcmp(name, "auto") == 0) {
+        *dtype = LEY_NN_AUTO;
+    } else if (strcmp(name, "f32") == 0) {
+        *dtype = LEY_NN_F32;
+    } else if (strcmp(name, "bf16") == 0) {
+        *dtype = LEY_NN_BF16;
+    } else {
+        return ley_fail(LEY_E_ARGUMENT, "--dtype is '%s', must be auto, f32 or bf16", name);
+    }
+    return LEY_OK;
+}
+
+// The tokenizer copies what it needs, so the vocabulary may go with the file later.
+static enum ley_status load_tokenizer(struct language *language) {
+    struct ley_vocab vocab;
+    LEY_TRY(ley_model_file_vocab(language->file, &vocab));
+    return ley_tokenizer_create(&language->tokenizer, &vocab);
+}
+
+enum ley_status language_load(struct language *language, const struct language_options *options) {
+    enum ley_nn_dtype dtype;
+    double start_s = clock_s();
+    if (!options->model) {
+        return ley_fail(LEY_E_ARGUMENT, "-m MODEL is missing: a GGUF file or a Hugging Face folder");
+    }
+    if (options->threads < 0 || options->threads > 4096) {
+        return ley_fail(LEY_E_ARGUMENT, "--threads is %d, must be 1..4096", options->threads);
+    }
+    if (options->threads > 0) {
+        omp_set_num_threads(options->threads);
+    }
+    LEY_TRY(choose_dtype(&dtype, options->dtype));
+    LEY_TRY(ley_model_file_open(&language->file, options->model));
+    LEY_TRY(load_tokenizer(language));
+    struct ley_weight_source source = ley_model_file_source(language->file);
+    LEY_TRY(ley_model_create(&language->model, ley_model_file_config(language->file), &source,
+                             dtype));
+    language->is_digital = true;
+    language->scaler_origin = "none";
+    language->load_s = clock_s() - start_s;
+    return LEY_OK;
+}
+
+enum ley_status language_calibrate(struct language *language,
+                                   struct ley_calibration_report *report, const char *text,
+                                   int64_t n_tokens) {
+    struct ley_tokens tokens = {0};
+    struct ley_progress progress = session_progress("calibrating, layers");
+    text = text ? text : ley_calibration_text;
+    double start_s = clock_s();
+    LEY_TRY(ley_tokenizer_encode(&tokens, language->tokenizer, text, strlen(text), 0));
+    if ((int64_t)tokens.n < n_tokens) {
+        n_tokens = (int64_t)tokens.n;
+    }
+    enum ley_status status =
+        n_tokens < 16 ? ley_fail(LEY_E_ARGUMENT, "the calibration text has %lld tokens; give some "
+                                 "hundred", (long long)n_tokens)
+                      : ley_model_calibrate(&language->scalers, report, language->model,
+                                            &language->hardware, tokens.id, n_tokens, &progress);
+    ley_tokens_destroy(&tokens);
+    language->calibrate_s = clock_s() - start_s;
+    return status;
+}
+
+// The file's scalers, or new ones.
+static enum ley_status find_scalers(struct language *language) {
+    bool has_scalers;
+    LEY_TRY(ley_model_file_scalers(language->file, &language->scalers, &has_scalers));
+    if (has_scalers) {
+        language->scaler_origin = ley_model_file_scaler_origin(language->file);
+        return LEY_OK;
+    }
+    struct ley_calibration_report report;
+    fprintf(stderr, "the model file holds no scalers for analog attention: calibrating on a built-in "
+                    "text (leyden calibrate keeps them). Without adaptation expect poor text.\n");
+    LEY_TRY(language_calibrate(language, &report, NULL, CALIBRATION_TOKENS));
+    fprintf(stderr, "calibrated in %.1f s; %.0f %% of the variance of attention stays unexplained\n",
+            language->calibrate_s, 100 * report.unexplained);
+    language->scaler_origin = "calibrated now";
+    return LEY_OK;
+}
+
+static enum ley_status set_analog(struct language *language) {
+    LEY_TRY(find_scalers(language));
+    LEY_TRY(ley_model_set_analog(language->model, &language->hardware));
+    for (int layer = 0; layer < language->scalers.n_layers; layer++) {
+        ley_scaler_set_apply(&language->scalers, ley_model_attention(language->model, layer), layer);
+    }
+    language->is_digital = false;
+    return LEY_OK;
+}
+
+enum ley_status language_set_hardware(struct language *language,
+                                      const struct language_options *options) {
+    if (strcmp(options->hw.name, "digital") == 0) {
+        if (options->hw.set.n > 0) {
+            return ley_fail(LEY_E_ARGUMENT, "--set %s: digital attention has no hardware",
+                            options->hw.set.text[0]);
+        }
+        ley_model_set_digital(language->model, options->window > 0 ? options->window : 0);
+        return LEY_OK;
+    }
+    LEY_TRY(session_hardware(&language->hardware, &options->hw));
+    if (options->window >= 0) {
+        char window[32];
+        snprintf(window, sizeof window, "%d", options->window);
+        LEY_TRY(ley_params_set(ley_hardware_params(), &language->hardware, "array.window", window));
+    }
+    return set_analog(language);
+}
+
+enum ley_status language_open(struct language *language, const struct language_options *options) {
+    if (strcmp(options->hw.name, "digital") != 0) { // a wrong name should not cost a load
+        LEY_TRY(session_hardware(&language->hardware, &options->hw));
+    }
+    LEY_TRY(language_load(language, options));
+    return language_set_hardware(language, options);
+}
+
+void language_close(struct language *language) {
+    ley_model_destroy(language->model);
+    ley_tokenizer_destroy(language->tokenizer);
+    ley_scaler_set_destroy(&language->scalers);
+    ley_model_file_close(language->file);
+    memset(language, 0, sizeof *language);
+}
+
+struct ley_ledger language_total(const struct language *language,
+                                 const struct ley_ledger *ledgers) {
+    struct ley_ledger total = {0};
+    for (int layer = 0; layer < ley_model_config(language->model)->n_layers; layer++) {
+        ley_ledger_add(&total, &ledgers[layer]);
+    }
+    return total;
+}

@@ -1,0 +1,63 @@
+// language.h - a language model opened for a command: file, tokenizer, weights, attention.
+#pragma once
+#include "session.h"
+
+// How commands choose a model and what its attention runs on.
+struct language_options {
+    const char *model;         // -m
+    struct hardware_options hw; // "digital", or a preset or file
+    const char *dtype;         // auto, f32, bf16
+    int window;                // -1: of the hardware; digital: all
+    int threads;               // 0: all
+};
+
+#define LANGUAGE_DEFAULTS                                                                          \
+    {.hw = {.name = "paper"}, .dtype = "auto", .window = -1}
+
+// Rows for a command's option table; `o` is a struct language_options.
+#define LANGUAGE_ROWS(o)                                                                           \
+    {"model", 'm', OPTION_TEXT, &(o).model, "MODEL", "GGUF file or Hugging Face folder"},          \
+        {"hw", 0, OPTION_TEXT, &(o).hw.name, "PRESET|FILE", "hardware, or digital (softmax)"},     \
+        {"set", 0, OPTION_REPEAT, &(o).hw.set, "KEY=VALUE", "override a hardware parameter"},      \
+        {"window", 0, OPTION_INT, &(o).window, "M", "tokens that a query sees"},                   \
+        {"dtype", 0, OPTION_TEXT, &(o).dtype, "TYPE", "dense layers in auto, f32 or bf16 (auto)"}, \
+        {"threads", 't', OPTION_INT, &(o).threads, "N", "threads (default: all cores)"}
+
+enum { N_LANGUAGE_ROWS = 6 };
+
+struct language {
+    struct ley_model_file *file;
+    struct ley_tokenizer *tokenizer;
+    struct ley_model *model;
+    bool is_digital;
+    struct ley_hardware hardware; // when analog
+    struct ley_scaler_set scalers; // when analog
+    const char *scaler_origin;     // "adapted", "calibrated", "calibrated now"; digital: "none"
+    double load_s, calibrate_s;
+};
+
+// Opens the model and sets its attention. Analog attention takes the scalers of the file; where it
+// holds none they are calibrated on a built-in text, with a note on stderr.
+enum ley_status language_open(struct language *language, const struct language_options *options);
+
+// Opens file, tokenizer and weights only: attention is digital.
+enum ley_status language_load(struct language *language, const struct language_options *options);
+
+// A zeroed struct is accepted.
+void language_close(struct language *language);
+
+// Sets digital or analog attention by name, as language_open does.
+enum ley_status language_set_hardware(struct language *language,
+                                      const struct language_options *options);
+
+// Calibrates on `text` (or on a built-in one when NULL) for language->hardware into
+// language->scalers; n_tokens at most.
+enum ley_status language_calibrate(struct language *language,
+                                   struct ley_calibration_report *report, const char *text,
+                                   int64_t n_tokens);
+
+// Sum over layers of ledgers[n_layers].
+struct ley_ledger language_total(const struct language *language, const struct ley_ledger *ledgers);
+
+// Seconds of a clock that only moves forward.
+double clock_s(void);

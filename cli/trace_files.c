@@ -1,0 +1,199 @@
+// trace_files.c - a window into chosen heads while a model runs
+#include "trace_files.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct trace_files {
+    const struct language *language;
+    struct ley_outdir *outdir;
+    int n_layers;
+    struct ley_attention_trace *layer; // [n_layers]; all NULL inside where not chosen
+    int n_heads;
+    int *head; // [n_heads] chosen query heads
+};
+
+// Parses "1,2,7" into list[most]; numbers below `end`.
+static enum ley_status parse_list(int *list, int *n, const char *text, int end, const char *what) {
+    *n = 0;
+    for (const char *at = text;; at++) {
+        char *stop;
+        long value = strtol(at, &stop, 10);
+        if (stop == at || value < 0 || value >= end || *n == end ||
+            (*stop != ',' && *stop != '\0')) {
+            return ley_fail(LEY_E_ARGUMENT, "--trace-%s is '%s', must be numbers below %d, as 0,3",
+                            what, text, end);
+        }
+        list[(*n)++] = (int)value;
+        at = stop;
+        if (!*at) {
+            return LEY_OK;
+        }
+    }
+}
+
+static enum ley_status create_layer(struct ley_attention_trace *trace,
+                                    const struct language *language, int64_t n_tokens) {
+    const struct ley_model_config *config = ley_model_config(language->model);
+    const struct ley_converter_spec *converter = &language->hardware.converter;
+    size_t n_heads = (size_t)config->n_heads, T = (size_t)n_tokens;
+    size_t n_tiles = (size_t)ley_attention_n_tiles(&language->hardware, n_tokens);
+    size_t n_values = n_heads * T * (size_t)config->head_dim;
+    trace->n_tokens = n_tokens;
+    trace->s = ley_alloc(n_heads * T * T, sizeof(double));
+    trace->phi = ley_alloc(n_heads * T * T, sizeof(double));
+    trace->a = ley_alloc(n_tiles * n_values, sizeof(double));
+    trace->q_code = converter->q_levels ? ley_alloc(n_values, sizeof(int32_t)) : NULL;
+    trace->out_code =
+        converter->output_levels ? ley_alloc(n_tiles * n_values, sizeof(int32_t)) : NULL;
+    bool is_ready = trace->s && trace->phi && trace->a && (trace->q_code || !converter->q_levels) &&
+                    (trace->out_code || !converter->output_levels);
+    return is_ready ? LEY_OK : ley_fail_memory("the trace of a layer", n_heads * T, T * 16);
+}
+
+static enum ley_status choose(struct trace_files *trace, const struct trace_options *options,
+                              int64_t n_tokens) {
+    const struct ley_model_config *config = ley_model_config(trace->language->model);
+    int n = 0;
+    if (options->heads) {
+        LEY_TRY(parse_list(trace->head, &trace->n_heads, options->heads, config->n_heads, "heads"));
+    } else {
+        for (; trace->n_heads < config->n_heads; trace->n_heads++) {
+            trace->head[trace->n_heads] = trace->n_heads;
+        }
+    }
+    int *layers = ley_alloc((size_t)config->n_layers, sizeof *layers);
+    if (!layers) {
+        return ley_fail_memory("the trace", (size_t)config->n_layers, sizeof *layers);
+    }
+    enum ley_status status = parse_list(layers, &n, options->layers ? options->layers : "0",
+                                        config->n_layers, "layers");
+    for (int i = 0; status == LEY_OK && i < n; i++) {
+        if (!trace->layer[layers[i]].s) {
+            status = create_layer(&trace->layer[layers[i]], trace->language, n_tokens);
+        }
+    }
+    ley_free(layers);
+    return status;
+}
+
+enum ley_status trace_files_create(struct trace_files **trace, const struct trace_options *options,
+                                   const struct language *language, int64_t n_tokens) {
+    *trace = NULL;
+    if (!options->folder) {
+        return LEY_OK;
+    }
+    if (language->is_digital) {
+        return ley_fail(LEY_E_ARGUMENT, "--trace shows the chip; digital attention has none");
+    }
+    const struct ley_model_config *config = ley_model_config(language->model);
+    struct trace_files *made = ley_alloc(1, sizeof *made);
+    if (!made) {
+        return ley_fail_memory("the trace", 1, sizeof *made);
+    }
+    *trace = made; // the caller destroys it, also after a failure
+    made->language = language;
+    made->n_layers = config->n_layers;
+    made->layer = ley_alloc((size_t)config->n_layers, sizeof *made->layer);
+    made->head = ley_alloc((size_t)config->n_heads, sizeof *made->head);
+    if (!made->layer || !made->head) {
+        return ley_fail_memory("the trace", (size_t)config->n_layers, sizeof *made->layer);
+    }
+    LEY_TRY(choose(made, options, n_tokens));
+    return ley_outdir_create(&made->outdir, options->folder);
+}
+
+const struct ley_attention_trace *trace_files_arrays(const struct trace_files *trace) {
+    return trace ? trace->layer : NULL;
+}
+
+// One array to write: blocks of `n_rows` rows of `width` values, laid out for the trace's tokens.
+struct part {
+    const char *name;
+    enum ley_dtype dtype;
+    const void *data;
+    int64_t n_blocks; // per head: tiles, or 1
+    int64_t width, stride; // values of a row that are written, values from row to row
+};
+
+static enum ley_status write_part(const struct trace_files *trace, int layer,
+                                  const struct part *part, int64_t n_tokens) {
+    struct ley_tensor tensor;
+    char name[64];
+    FILE *file;
+    int64_t T = trace->layer[layer].n_tokens;
+    int64_t shape[] = {trace->n_heads, part->n_blocks, n_tokens, part->width};
+    size_t size = ley_dtype_bytes(part->dtype);
+    LEY_TRY(ley_tensor_create(&tensor, part->dtype, 4, shape));
+    char *to = tensor.data;
+    for (int h = 0; h < trace->n_heads; h++) {
+        for (int64_t row = 0; row < part->n_blocks * n_tokens; row++) {
+            int64_t block = trace->head[h] * part->n_blocks + row / n_tokens;
+            int64_t from = (block * T + row % n_tokens) * part->stride;
+            memcpy(to, (const char *)part->data + (size_t)from * size, (size_t)part->width * size);
+            to += (size_t)part->width * size;
+        }
+    }
+    if (part->n_blocks == 1) { // (heads, 1, T, width) as (heads, T, width)
+        tensor.n_dims = 3;
+        tensor.shape[1] = n_tokens;
+        tensor.shape[2] = part->width;
+    }
+    snprintf(name, sizeof name, "layer%02d_%s.npy", layer, part->name);
+    enum ley_status status = ley_outdir_open(&file, trace->outdir, name);
+    if (status == LEY_OK) {
+        ley_npy_write(file, &tensor);
+        status = ley_outdir_close(trace->outdir, file);
+    }
+    ley_tensor_destroy(&tensor);
+    return status;
+}
+
+static enum ley_status write_layer(const struct trace_files *trace, int layer, int64_t n_tokens) {
+    const struct ley_attention_trace *t = &trace->layer[layer];
+    int64_t D = ley_model_config(trace->language->model)->head_dim;
+    int64_t n_tiles = ley_attention_n_tiles(&trace->language->hardware, t->n_tokens);
+    const struct part parts[] = {
+        {"S", LEY_F64, t->s, 1, n_tokens, t->n_tokens},
+        {"phi", LEY_F64, t->phi, 1, n_tokens, t->n_tokens},
+        {"A", LEY_F64, t->a, n_tiles, D, D},
+        {"q_code", LEY_I32, t->q_code, 1, D, D},
+        {"out_code", LEY_I32, t->out_code, n_tiles, D, D},
+    };
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (parts[i].data) {
+            LEY_TRY(write_part(trace, layer, &parts[i], n_tokens));
+        }
+    }
+    return LEY_OK;
+}
+
+enum ley_status trace_files_write(const struct trace_files *trace, int64_t n_tokens) {
+    if (!trace) {
+        return LEY_OK;
+    }
+    for (int layer = 0; layer < trace->n_layers; layer++) {
+        if (trace->layer[layer].s) {
+            LEY_TRY(write_layer(trace, layer, n_tokens));
+        }
+    }
+    return ley_outdir_commit(trace->outdir);
+}
+
+void trace_files_destroy(struct trace_files *trace) {
+    if (!trace) {
+        return;
+    }
+    for (int layer = 0; trace->layer && layer < trace->n_layers; layer++) {
+        struct ley_attention_trace *t = &trace->layer[layer];
+        void *all[] = {t->s, t->phi, t->a, t->q_code, t->out_code};
+        for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+            ley_free(all[i]);
+        }
+    }
+    ley_free(trace->layer);
+    ley_free(trace->head);
+    ley_outdir_destroy(trace->outdir);
+    ley_free(trace);
+}
