@@ -1,11 +1,20 @@
 // test_state.c - sessions: parallel equals token by token, batches, windows, laps, errors, loss
 #include <math.h>
 #include <omp.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "support/generate.h"
 #include "support/random_model.h"
 #include "support/support.h"
+
+// Takes the place of the C library's: every block of ley_alloc comes from here.
+static int64_t n_blocks_taken;
+void *aligned_alloc(size_t alignment, size_t n_bytes) {
+    void *block = NULL;
+    n_blocks_taken++;
+    return posix_memalign(&block, alignment, n_bytes) == 0 ? block : NULL;
+}
 
 enum { T = 50, V = 61, LAYERS = 2, MORE = 3 };
 
@@ -217,6 +226,36 @@ static void test_loss_equals_logits(void **state) {
     ley_model_destroy(setup.model);
 }
 
+static void check_allocations(bool is_analog) {
+    static float logits[T * V];
+    int32_t tokens[T];
+    struct setup setup;
+    struct ley_session *session;
+    make_tokens(tokens, T, 6);
+    make_model(&setup, LEY_FAMILY_LLAMA, is_analog, 21);
+    ASSERT_OK(ley_session_create(&session, setup.model, 1, T + 5));
+    int64_t n_before = n_blocks_taken;
+    ASSERT_OK(ley_session_feed(logits, session, tokens, T - 5, NULL));
+    assert_true(n_blocks_taken > n_before); // the counter counts
+    n_before = n_blocks_taken;
+    for (int i = 0; i < 10; i++) {
+        ASSERT_OK(ley_session_feed(logits, session, tokens, 1, NULL));
+    }
+    ley_session_reset(session);
+    if (!is_analog) { // ley_attention_forward has its own scratch memory
+        ASSERT_OK(ley_session_feed(logits, session, tokens, T - 5, NULL));
+    }
+    assert_int_equal(n_blocks_taken, n_before);
+    ley_session_destroy(session);
+    ley_model_destroy(setup.model);
+}
+
+static void test_steps_do_not_allocate(void **state) {
+    (void)state;
+    check_allocations(false);
+    check_allocations(true);
+}
+
 static bool stop_at_two(void *context, int64_t n_done, int64_t n_total) {
     *(int64_t *)context = n_total;
     return n_done < 2;
@@ -284,6 +323,7 @@ int main(void) {
         cmocka_unit_test(test_batch_equals_single),
         cmocka_unit_test(test_batch_steps_place_logits),
         cmocka_unit_test(test_loss_equals_logits),
+        cmocka_unit_test(test_steps_do_not_allocate),
         cmocka_unit_test(test_session_errors),
         cmocka_unit_test(test_model_errors),
     };
