@@ -124,7 +124,7 @@ __attribute__((target("avx2"))) static void attend_avx2(float *out, const float 
     attend_query(out, q, rows, oldest, newest, head_dim, score);
 }
 
-__attribute__((target("avx512f,avx512vl,avx512dq,prefer-vector-width=512"))) static void
+__attribute__((target("avx512f,avx512vl,avx512dq"))) static void
 attend_avx512(float *out, const float *q, const struct ley_kv_rows *rows, int64_t oldest,
               int64_t newest, int head_dim, float *score) {
     attend_query(out, q, rows, oldest, newest, head_dim, score);
