@@ -10,27 +10,33 @@
 
 #include "nn/exp_impl.h"
 
-enum { LANES = 16 };
+enum { LANES = 16, BLOCK = 64 };
 
 #define INLINE static inline __attribute__((always_inline))
 
+// Sixteen floats that compilers map to whatever registers there are; anywhere in memory.
+typedef float lanes __attribute__((vector_size(64), aligned(4), may_alias));
+
 INLINE float dot(const float *a, const float *b, int n) {
-    float lane[LANES] = {0};
+    lanes sum = {0};
+    float part[LANES], rest_a[LANES] = {0}, rest_b[LANES] = {0};
     int whole = n / LANES * LANES;
     for (int i = 0; i < whole; i += LANES) {
-        for (int j = 0; j < LANES; j++) {
-            lane[j] += a[i + j] * b[i + j];
-        }
+        sum += *(const lanes *)(a + i) * *(const lanes *)(b + i);
     }
-    for (int i = whole; i < n; i++) {
-        lane[i - whole] += a[i] * b[i];
+    if (whole < n) {
+        memcpy(rest_a, a + whole, (size_t)(n - whole) * sizeof *a);
+        memcpy(rest_b, b + whole, (size_t)(n - whole) * sizeof *b);
+        sum += *(const lanes *)rest_a * *(const lanes *)rest_b;
     }
-    for (int width = LANES / 2; width > 0; width /= 2) {
-        for (int j = 0; j < width; j++) {
-            lane[j] += lane[j + width];
-        }
+    memcpy(part, &sum, sizeof part);
+    for (int j = 0; j < 8; j++) { // written out: loops of fixed length stay in registers
+        part[j] += part[j + 8];
     }
-    return lane[0];
+    for (int j = 0; j < 4; j++) {
+        part[j] += part[j + 4];
+    }
+    return (part[0] + part[2]) + (part[1] + part[3]);
 }
 
 // score[i] = exp(score[i] - largest); returns their sum
@@ -49,6 +55,34 @@ INLINE float exponentials(float *score, int64_t n) {
     return (float)sum;
 }
 
+// out[j] = norm * sum over keys of score * v[d + j], for n_lanes * LANES values j. With a constant
+// n_lanes the sums stay in registers.
+INLINE void weigh(float *out, const float *score, const struct ley_kv_rows *rows, int d,
+                  int64_t oldest, int64_t n_keys, float norm, int n_lanes) {
+    lanes sum[BLOCK / LANES] = {{0}};
+    int64_t slot = oldest % rows->ring;
+    for (int64_t i = 0; i < n_keys; i++) {
+        const float *v = rows->v + slot * rows->stride + d;
+        for (int j = 0; j < n_lanes; j++) {
+            sum[j] += score[i] * *(const lanes *)(v + j * LANES);
+        }
+        slot = slot + 1 == rows->ring ? 0 : slot + 1;
+    }
+    for (int j = 0; j < n_lanes; j++) {
+        *(lanes *)(out + j * LANES) = sum[j] * norm;
+    }
+}
+
+// The same for a single value.
+INLINE float weigh_one(const float *score, const struct ley_kv_rows *rows, int d, int64_t oldest,
+                       int64_t n_keys, float norm) {
+    float sum = 0;
+    for (int64_t i = 0; i < n_keys; i++) {
+        sum += score[i] * rows->v[(oldest + i) % rows->ring * rows->stride + d];
+    }
+    return sum * norm;
+}
+
 // One query head against keys oldest .. newest of its key-value head.
 INLINE void attend_query(float *out, const float *q, const struct ley_kv_rows *rows, int64_t oldest,
                          int64_t newest, int head_dim, float *score) {
@@ -60,17 +94,15 @@ INLINE void attend_query(float *out, const float *q, const struct ley_kv_rows *r
         slot = slot + 1 == rows->ring ? 0 : slot + 1;
     }
     float norm = 1 / exponentials(score, n_keys);
-    memset(out, 0, (size_t)head_dim * sizeof *out);
-    slot = oldest % rows->ring;
-    for (int64_t i = 0; i < n_keys; i++) {
-        const float *v = rows->v + slot * rows->stride;
-        for (int d = 0; d < head_dim; d++) {
-            out[d] += score[i] * v[d];
-        }
-        slot = slot + 1 == rows->ring ? 0 : slot + 1;
+    int d = 0;
+    for (; d + BLOCK <= head_dim; d += BLOCK) {
+        weigh(out + d, score, rows, d, oldest, n_keys, norm, BLOCK / LANES);
     }
-    for (int d = 0; d < head_dim; d++) {
-        out[d] *= norm;
+    for (; d + LANES <= head_dim; d += LANES) {
+        weigh(out + d, score, rows, d, oldest, n_keys, norm, 1);
+    }
+    for (; d < head_dim; d++) {
+        out[d] = weigh_one(score, rows, d, oldest, n_keys, norm);
     }
 }
 
@@ -92,7 +124,7 @@ __attribute__((target("avx2"))) static void attend_avx2(float *out, const float 
     attend_query(out, q, rows, oldest, newest, head_dim, score);
 }
 
-__attribute__((target("avx512f,avx512vl,avx512dq,prefer-vector-width=512"))) static void
+__attribute__((target("avx512f,avx512vl,avx512dq"))) static void
 attend_avx512(float *out, const float *q, const struct ley_kv_rows *rows, int64_t oldest,
               int64_t newest, int head_dim, float *score) {
     attend_query(out, q, rows, oldest, newest, head_dim, score);

@@ -1,11 +1,24 @@
 // test_state.c - sessions: parallel equals token by token, batches, windows, laps, errors, loss
 #include <math.h>
 #include <omp.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "support/generate.h"
 #include "support/random_model.h"
 #include "support/support.h"
+
+// Takes the place of the C library's: every block of ley_alloc comes from here.
+static int64_t n_blocks_taken, n_blocks_left = -1; // left: then memory is out; -1: never
+void *aligned_alloc(size_t alignment, size_t n_bytes) {
+    void *block = NULL;
+    n_blocks_taken++;
+    if (n_blocks_left == 0) {
+        return NULL;
+    }
+    n_blocks_left -= n_blocks_left > 0;
+    return posix_memalign(&block, alignment, n_bytes) == 0 ? block : NULL;
+}
 
 enum { T = 50, V = 61, LAYERS = 2, MORE = 3 };
 
@@ -217,6 +230,76 @@ static void test_loss_equals_logits(void **state) {
     ley_model_destroy(setup.model);
 }
 
+static void check_allocations(bool is_analog) {
+    static float logits[T * V];
+    int32_t tokens[T];
+    struct setup setup;
+    struct ley_session *session;
+    make_tokens(tokens, T, 6);
+    make_model(&setup, LEY_FAMILY_LLAMA, is_analog, 21);
+    ASSERT_OK(ley_session_create(&session, setup.model, 1, T + 5));
+    int64_t n_before = n_blocks_taken;
+    ASSERT_OK(ley_session_feed(logits, session, tokens, T - 5, NULL));
+    assert_true(n_blocks_taken > n_before); // the counter counts
+    n_before = n_blocks_taken;
+    for (int i = 0; i < 10; i++) {
+        ASSERT_OK(ley_session_feed(logits, session, tokens, 1, NULL));
+    }
+    ley_session_reset(session);
+    if (!is_analog) { // ley_attention_forward has its own scratch memory
+        ASSERT_OK(ley_session_feed(logits, session, tokens, T - 5, NULL));
+    }
+    assert_int_equal(n_blocks_taken, n_before);
+    ley_session_destroy(session);
+    ley_model_destroy(setup.model);
+}
+
+static void test_steps_do_not_allocate(void **state) {
+    (void)state;
+    check_allocations(false);
+    check_allocations(true);
+}
+
+// Everything from loading to a feed, with memory for n blocks only.
+static enum ley_status run_within(int64_t n_blocks, const struct ley_hardware *hardware) {
+    static float logits[2 * V];
+    int32_t tokens[4] = {1, 2, 3, 4};
+    struct ley_model_config config = random_config(LEY_FAMILY_LLAMA);
+    struct ley_weight_source source = random_source(&config);
+    struct ley_model *model = NULL;
+    struct ley_session *session = NULL;
+    n_blocks_left = n_blocks;
+    enum ley_status status = ley_model_create(&model, &config, &source, LEY_NN_F32);
+    if (status == LEY_OK && hardware) {
+        status = ley_model_set_analog(model, hardware);
+    }
+    if (status == LEY_OK) {
+        status = ley_session_create(&session, model, 2, 8);
+    }
+    if (status == LEY_OK) {
+        status = ley_session_feed(logits, session, tokens, 2, NULL);
+    }
+    ley_session_destroy(session);
+    ley_model_destroy(model);
+    n_blocks_left = -1;
+    return status;
+}
+
+static void test_memory_failures_are_reported(void **state) {
+    (void)state;
+    struct ley_hardware hardware;
+    ASSERT_OK(ley_hardware_load(&hardware, "paper"));
+    for (int is_analog = 0; is_analog <= 1; is_analog++) {
+        int64_t n = 0;
+        enum ley_status status;
+        while ((status = run_within(n, is_analog ? &hardware : NULL)) != LEY_OK) {
+            assert_int_equal(status, LEY_E_MEMORY);
+            n++;
+        }
+        assert_true(n > 50); // every one of them has failed once
+    }
+}
+
 static bool stop_at_two(void *context, int64_t n_done, int64_t n_total) {
     *(int64_t *)context = n_total;
     return n_done < 2;
@@ -284,6 +367,8 @@ int main(void) {
         cmocka_unit_test(test_batch_equals_single),
         cmocka_unit_test(test_batch_steps_place_logits),
         cmocka_unit_test(test_loss_equals_logits),
+        cmocka_unit_test(test_steps_do_not_allocate),
+        cmocka_unit_test(test_memory_failures_are_reported),
         cmocka_unit_test(test_session_errors),
         cmocka_unit_test(test_model_errors),
     };
