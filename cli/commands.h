@@ -6,3 +6,4 @@ int cmd_attend(int argc, char **argv);
 int cmd_cell(int argc, char **argv);
 int cmd_config(int argc, char **argv);
 int cmd_params(int argc, char **argv);
+int cmd_tokenize(int argc, char **argv);
