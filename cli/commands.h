@@ -6,3 +6,4 @@ int cmd_attend(int argc, char **argv); // arrays through analog attention
 int cmd_cell(int argc, char **argv);   // the law of the memory cell
 int cmd_config(int argc, char **argv); // show, validate, compare hardware descriptions
 int cmd_params(int argc, char **argv); // every parameter
+int cmd_tokenize(int argc, char **argv); // text to token ids and back

@@ -15,6 +15,7 @@ static const struct {
     {"cell", cmd_cell, "the law of the memory cell: codes, currents, residuals, leakage; plot"},
     {"config", cmd_config, "show, validate or compare hardware descriptions"},
     {"params", cmd_params, "list every hardware parameter with unit, range, default, meaning"},
+    {"tokenize", cmd_tokenize, "text to the tokens of a model, or tokens to text"},
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
