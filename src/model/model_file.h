@@ -1,0 +1,63 @@
+// model_file.h - a pretrained model on disk: a GGUF file, or a Hugging Face folder.
+//
+// Opening maps the weights and checks everything: the architecture (gpt2 or llama), sizes, and that
+// every tensor the model needs is there in the right shape. Weights are then read in the canonical
+// form of weight.def, whatever the file holds.
+#pragma once
+#include <stdbool.h>
+
+#include "attention/scaler_set.h"
+#include "model/config.h"
+#include "model/vocab.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ley_model_file;
+struct cJSON;
+
+// Opens a .gguf file, or a folder with config.json and model.safetensors (or its index of shards).
+LEY_MUST_CHECK enum ley_status ley_model_file_open(struct ley_model_file **file, const char *path);
+
+// NULL is accepted.
+void ley_model_file_close(struct ley_model_file *file);
+
+// The model's shape, already checked.
+const struct ley_model_config *ley_model_file_config(const struct ley_model_file *file);
+
+// Its weights; valid while the file is open.
+struct ley_weight_source ley_model_file_source(const struct ley_model_file *file);
+
+// Its vocabulary; the pointers inside are valid while the file is open. LEY_E_FORMAT when there is
+// none or it is of a kind that is not known.
+LEY_MUST_CHECK enum ley_status ley_model_file_vocab(struct ley_model_file *file,
+                                                    struct ley_vocab *vocab);
+
+// The analog scalers stored under leyden.scaler.*; *has_scalers false and nothing created when there
+// are none. The caller destroys the set.
+LEY_MUST_CHECK enum ley_status ley_model_file_scalers(const struct ley_model_file *file,
+                                                      struct ley_scaler_set *set,
+                                                      bool *has_scalers);
+
+// "calibrated", "matched", "adapted", or "none". Valid while the file is open.
+const char *ley_model_file_scaler_origin(const struct ley_model_file *file);
+
+// The hardware stored under leyden.hardware (YAML of a whole ley_hardware); n = 0: none.
+struct ley_string ley_model_file_hardware(const struct ley_model_file *file);
+
+// Writes a GGUF copy of a GGUF model with these scalers, hardware (YAML) and origin in place of any
+// it had; tensors are copied as they are. All or nothing.
+LEY_MUST_CHECK enum ley_status ley_model_file_save_scalers(const char *path,
+                                                           const struct ley_model_file *file,
+                                                           const struct ley_scaler_set *set,
+                                                           const char *hardware,
+                                                           const char *origin);
+
+// Everything a person asks of a model file, as a JSON object; the caller deletes it. NULL when out
+// of memory. `with_tensors` adds a list of all tensors.
+struct cJSON *ley_model_file_json(const struct ley_model_file *file, bool with_tensors);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,48 @@
+// model_file_impl.h - an open model file as its two formats fill it. Private to this folder.
+#pragma once
+#include "core/map.h"
+#include "model/block.h"
+#include "model/gguf.h"
+#include "model/hf_vocab.h"
+#include "model/model_file.h"
+
+// Where a weight lies: a matrix in the file, rows one after another, of which a part is wanted.
+struct ley_stored {
+    const uint8_t *data; // NULL: the model has no such weight
+    const struct ley_block_type *type;
+    int64_t n_columns; // of the stored matrix: weights from one stored row to the next
+    int64_t first;     // first stored row wanted; first stored column when transposed
+    bool is_transposed; // stored (inputs, outputs), as Conv1D of gpt2 does
+};
+
+struct ley_model_file {
+    char path[1024];
+    struct ley_model_config config;
+    struct ley_stored *stored; // [layer * LEY_N_WEIGHTS + weight]
+    struct ley_map *map;       // [n_maps] files behind the weights
+    int n_maps;
+    bool is_gguf;
+    struct ley_gguf gguf;         // is_gguf
+    struct ley_string *strings[2]; // tokens and merges of a GGUF vocabulary, once asked for
+    int8_t *token_type;
+    float *token_score;
+    struct ley_hf_vocab *hf_vocab; // of a folder, once asked for
+    char origin[32];
+};
+
+// The place of one weight.
+struct ley_stored *ley_stored_at(struct ley_model_file *file, enum ley_weight weight, int layer);
+
+// Makes room for the places of n_layers layers.
+LEY_MUST_CHECK enum ley_status ley_stored_create(struct ley_model_file *file);
+
+// Fails when a weight that this model needs has no place (LEY_E_FORMAT, naming it).
+LEY_MUST_CHECK enum ley_status ley_stored_check(struct ley_model_file *file);
+
+// gguf_model.c: fills config, stored from file->gguf (read already).
+LEY_MUST_CHECK enum ley_status ley_gguf_model_open(struct ley_model_file *file);
+LEY_MUST_CHECK enum ley_status ley_gguf_model_vocab(struct ley_model_file *file,
+                                                    struct ley_vocab *vocab);
+
+// hf_model.c: fills config, maps, stored from the folder file->path.
+LEY_MUST_CHECK enum ley_status ley_hf_model_open(struct ley_model_file *file);
