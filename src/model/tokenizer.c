@@ -65,7 +65,7 @@ static enum ley_status copy_tokens(struct ley_tokenizer *tokenizer,
     char *at = tokenizer->pool;
     for (size_t i = 0; i < n; i++) {
         struct ley_string text = vocab->token[i];
-        memcpy(at, text.text, text.n);
+        memcpy(at, text.n > 0 ? text.text : "", text.n);
         tokenizer->token[i] = (struct ley_string){at, text.n};
         tokenizer->type[i] = vocab->type ? vocab->type[i] : LEY_TOKEN_NORMAL;
         tokenizer->longest_token =
