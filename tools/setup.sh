@@ -3,7 +3,8 @@
 #
 # usage: tools/setup.sh [PACKAGE]...   further packages may be named (CI does)
 set -eu
-wanted="gcc cmake make pkg-config libyaml-dev libcjson-dev libpcre2-dev librandom123-dev libcmocka-dev gnuplot-nox $*"
+wanted="gcc cmake make pkg-config libyaml-dev libcjson-dev libpcre2-dev librandom123-dev
+    libcmocka-dev gnuplot-nox $*"
 missing=""
 for package in $wanted; do
     case "$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null)" in

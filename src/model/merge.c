@@ -10,10 +10,12 @@
 
 #include "core/memory.h"
 
+// Two ids as one word; ids are not negative.
 static uint64_t key_of(int32_t left, int32_t right) {
     return (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
 }
 
+// Multiplication mixes upwards, so the high half is folded down.
 static size_t slot_of(const struct pair_table *table, uint64_t key) {
     uint64_t hash = key * 0x9e3779b97f4a7c15u;
     return (hash ^ hash >> 32) & table->mask;
@@ -58,6 +60,7 @@ void pair_table_insert(struct pair_table *table, int32_t left, int32_t right, ui
 
 // ---- the heap: least order first
 
+// Moves larger ones down until the place is found.
 static void heap_push(struct merger *merger, struct candidate candidate) {
     struct candidate *heap = merger->heap;
     size_t at = merger->n_heap++;
@@ -68,6 +71,7 @@ static void heap_push(struct merger *merger, struct candidate candidate) {
     heap[at] = candidate;
 }
 
+// Takes the root; the last entry sinks from there.
 static struct candidate heap_pop(struct merger *merger) {
     struct candidate *heap = merger->heap;
     struct candidate top = heap[0], last = heap[--merger->n_heap];
@@ -86,6 +90,7 @@ static struct candidate heap_pop(struct merger *merger) {
 
 // ---- merging
 
+// Positions share a word with ranks, which bounds the length of a piece.
 enum ley_status merger_reserve(struct merger *merger, size_t n) {
     if (n <= merger->capacity) {
         return LEY_OK;
@@ -130,6 +135,7 @@ static bool is_fresh(const struct merger *merger, const struct candidate *candid
            key_of(left->id, merger->symbol[left->next].id) == candidate->pair->key;
 }
 
+// Position is part of the order, so of equal ranks the leftmost is joined first.
 void merger_run(struct merger *merger, const struct pair_table *table, size_t n) {
     struct symbol *symbol = merger->symbol;
     for (size_t i = 0; i < n; i++) {
@@ -146,6 +152,7 @@ void merger_run(struct merger *merger, const struct pair_table *table, size_t n)
         if (!is_fresh(merger, &candidate, at)) {
             continue;
         }
+        // the left symbol becomes the joined one, the right one leaves the list
         struct symbol *left = &symbol[at], *right = &symbol[left->next];
         left->id = candidate.pair->merged;
         left->next = right->next;

@@ -14,6 +14,7 @@
 static const struct ley_string space_text = {"\xe2\x96\x81", 3}; // U+2581
 enum { LONGEST_SPLIT = 512 }; // longer tokens are not split: they are no words
 
+// Types whose texts take part in merging; control and byte tokens are names, not text.
 static bool is_joined(int8_t type) {
     return type == LEY_TOKEN_NORMAL || type == LEY_TOKEN_USER_DEFINED || type == LEY_TOKEN_UNUSED;
 }
@@ -24,6 +25,7 @@ static size_t step(const char *text, size_t n) {
     return length > 0 ? length : 1;
 }
 
+// Value of a hexadecimal digit, or -1.
 static int hex_value(char digit) {
     return digit >= '0' && digit <= '9' ? digit - '0' : digit >= 'A' && digit <= 'F'
            ? digit - 'A' + 10 : digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
@@ -38,6 +40,7 @@ static int byte_value(struct ley_string token) {
     return high < 0 || low < 0 ? -1 : 16 * high + low;
 }
 
+// U+2581 is a space wherever it stands.
 size_t spm_decode(char *out, struct ley_string token, int8_t type) {
     if (type == LEY_TOKEN_BYTE && byte_value(token) >= 0) {
         out[0] = (char)byte_value(token);
@@ -89,6 +92,7 @@ static size_t count_splits(const struct ley_tokenizer *tokenizer, int32_t id) {
     return n > 0 ? n - 1 : 0;
 }
 
+// Two passes over all tokens: count, then fill, so that the table never grows.
 static enum ley_status build_from_scores(struct ley_tokenizer *tokenizer, const float *score) {
     size_t n_splits = 0;
     for (int32_t id = 0; id < tokenizer->n_tokens; id++) {
@@ -103,6 +107,7 @@ static enum ley_status build_from_scores(struct ley_tokenizer *tokenizer, const 
     return LEY_OK;
 }
 
+// Merges of a tokenizer.json have the form of byte-level ones; only the alphabet differs.
 static enum ley_status build_from_merges(struct ley_tokenizer *tokenizer,
                                          const struct ley_vocab *vocab) {
     LEY_TRY(pair_table_create(&tokenizer->pairs, (size_t)vocab->n_merges));
@@ -112,6 +117,7 @@ static enum ley_status build_from_merges(struct ley_tokenizer *tokenizer,
     return LEY_OK;
 }
 
+// Byte tokens first: they are what everything else falls back to.
 enum ley_status spm_build(struct ley_tokenizer *tokenizer, const struct ley_vocab *vocab) {
     memset(tokenizer->byte_id, 0xff, sizeof tokenizer->byte_id); // all -1
     for (int32_t id = 0; id < tokenizer->n_tokens; id++) {
@@ -140,8 +146,9 @@ static size_t fill_symbols(struct encoder *encoder, struct ley_string text) {
     }
     for (size_t at = 0, length; at < text.n; at += length) {
         length = step(text.text + at, text.n - at);
+        struct ley_string character = {text.text + at, length};
         int32_t id = text.text[at] == ' ' ? tokenizer->space
-                     : string_map_find(&tokenizer->map, (struct ley_string){text.text + at, length});
+                                          : string_map_find(&tokenizer->map, character);
         bool is_name = id >= 0 && id < tokenizer->n_tokens && !is_joined(tokenizer->type[id]);
         symbol[n++] = (struct symbol){.id = is_name ? -1 : id, .start = (int32_t)at};
     }
@@ -169,6 +176,8 @@ static void push_bytes(struct encoder *encoder, const char *text, size_t n, bool
     *after_unknown = false;
 }
 
+// The bytes of a symbol reach from its start to the start of the next one, so symbols that stayed
+// unknown find their text again without keeping a length.
 enum ley_status spm_encode(struct encoder *encoder, struct ley_string text) {
     const struct ley_tokenizer *tokenizer = encoder->tokenizer;
     LEY_TRY(encoder_reserve(encoder, text.n + 1));
