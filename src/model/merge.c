@@ -58,6 +58,15 @@ void pair_table_insert(struct pair_table *table, int32_t left, int32_t right, ui
     }
 }
 
+// Unknown symbols (negative ids) are in no pair.
+const struct pair *pair_table_find(const struct pair_table *table, int32_t left, int32_t right) {
+    if (left < 0 || right < 0) {
+        return NULL;
+    }
+    const struct pair *pair = find(table, key_of(left, right));
+    return pair->key == UINT64_MAX ? NULL : pair;
+}
+
 // ---- the heap: least order first
 
 // Moves larger ones down until the place is found.
@@ -119,11 +128,11 @@ void merger_destroy(struct merger *merger) {
 // Offers the pair that starts at symbol `at`.
 static void offer(struct merger *merger, const struct pair_table *table, int32_t at) {
     const struct symbol *left = &merger->symbol[at];
-    if (left->next < 0 || left->id < 0 || merger->symbol[left->next].id < 0) {
+    if (left->next < 0) {
         return;
     }
-    const struct pair *pair = find(table, key_of(left->id, merger->symbol[left->next].id));
-    if (pair->key != UINT64_MAX) {
+    const struct pair *pair = pair_table_find(table, left->id, merger->symbol[left->next].id);
+    if (pair) {
         heap_push(merger, (struct candidate){(uint64_t)pair->rank << 32 | (uint32_t)at, pair});
     }
 }

@@ -176,6 +176,7 @@ void ley_tokenizer_destroy(struct ley_tokenizer *tokenizer) {
     pre_tokenizer_destroy(tokenizer->pre);
     specials_destroy(&tokenizer->specials);
     pair_table_destroy(&tokenizer->pairs);
+    pair_table_destroy(&tokenizer->adjacent);
     string_map_destroy(&tokenizer->map);
     ley_free(tokenizer->token);
     ley_free(tokenizer->bytes);
