@@ -13,7 +13,7 @@
 #include "core/memory.h"
 #include "model/hf_json_impl.h"
 
-enum { MAX_DEPTH = 3, MAX_NAME = 1024, MAX_FILES = 4096, NODE_BYTES = 96 };
+enum { MAX_DEPTH = 3, MAX_NAME = 1024, MAX_FILES = 4096, NODE_BYTES = 96, ENTRY_BYTES = 48 };
 static const size_t max_header_bytes = 100000000; // as the reference reader
 
 struct container {
@@ -222,6 +222,9 @@ static enum ley_status read_all(struct ley_safetensors *safetensors, struct cont
                                 const uint8_t *bytes, size_t n_bytes) {
     LEY_TRY(take_header(&safetensors->header, container, bytes, n_bytes));
     size_t most = (size_t)cJSON_GetArraySize(safetensors->header);
+    if (most > n_bytes / ENTRY_BYTES + 2) { // {"dtype":"I8","shape":[],"data_offsets":[0,0]}
+        return bad(container->name, "the header has more entries than it can describe");
+    }
     safetensors->tensor = ley_alloc(most, sizeof *safetensors->tensor);
     if (!safetensors->tensor) {
         return ley_fail_memory(container->name, most, sizeof *safetensors->tensor);
