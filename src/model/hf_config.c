@@ -169,6 +169,7 @@ static enum ley_status read_gpt2(struct hf_config *config, const struct cJSON *r
                                               {"add_cross_attention", false}};
     struct ley_model_config *c = &config->model;
     c->family = LEY_FAMILY_GPT2;
+    config->tie = config->tie == HF_TIE_UNSAID ? HF_TIED : config->tie; // the family's default
     LEY_TRY(check_flags(root, flags, sizeof flags / sizeof flags[0]));
     LEY_TRY(read_size(&c->d_model, root, "n_embd", 0));
     LEY_TRY(read_size(&c->n_layers, root, "n_layer", 0));

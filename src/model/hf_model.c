@@ -3,7 +3,6 @@
 // Steps: (1) config.json, checked before anything is sized by it, (2) the shards are mapped and
 // their tables read, (3) a table of names gives every weight its place, (4) rope scaling becomes
 // divisors of the rotary frequencies. The tables of the containers are not needed afterwards.
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -81,7 +80,6 @@ static const struct name_row llama_bias_names[] = { // attention_bias
 };
 
 static const struct name_row output_name = {LEY_WEIGHT_OUTPUT, "lm_head.weight", MATRIX, 0};
-static const struct name_row tied_name = {LEY_WEIGHT_TOKEN_EMBEDDING, "lm_head.weight", MATRIX, 0};
 
 // ---- files of the folder
 
@@ -240,8 +238,8 @@ static enum ley_status place(struct opening *opening, const struct name_row *row
 static enum ley_status place_row(struct opening *opening, const struct name_row *row, int layer) {
     char name[256];
     const struct ley_safetensor *tensor = find_tensor(name, opening, row, layer);
-    if (!tensor && row->weight == LEY_WEIGHT_TOKEN_EMBEDDING && opening->config.tie != HF_UNTIED) {
-        tensor = find_named(opening, tied_name.name); // tied, and stored under its other name
+    if (!tensor && row->weight == LEY_WEIGHT_TOKEN_EMBEDDING && opening->config.tie == HF_TIED) {
+        tensor = find_named(opening, output_name.name); // tied, and stored under its other name
     }
     if (!tensor) {
         return ley_fail(LEY_E_FORMAT, "tensor %s is missing", name);
