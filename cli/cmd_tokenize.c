@@ -12,8 +12,8 @@ static const struct command command = {
     "tokenize", "tokenize -m MODEL (-p TEXT|-f FILE) [--ids|--json] [--no-special] [--decode]",
     "Shows the tokens of a text as the model will see them: position, id, text. MODEL is a folder\n"
     "with tokenizer.json, or vocab.json and merges.txt, or encoder.json and vocab.bpe.",
-    "Control characters show as \\n, \\t or \\xNN. With --decode the input holds token ids, separated\n"
-    "by anything that is no digit, and the output is exactly the bytes they stand for."};
+    "Control characters show as \\n, \\t or \\xNN. With --decode the input holds token ids,\n"
+    "separated by anything that is no digit, and the output is exactly the bytes they stand for."};
 
 struct request {
     const char *model, *text, *file;
@@ -29,11 +29,15 @@ static const size_t max_input_bytes = (size_t)1 << 30;
 
 // The one place that knows what kinds of model hold a vocabulary.
 static enum ley_status load_tokenizer(struct ley_tokenizer **tokenizer, const char *model) {
-    struct ley_hf_vocab *hf;
+    struct ley_model_file *file;
+    struct ley_vocab vocab;
     *tokenizer = NULL;
-    LEY_TRY(ley_hf_vocab_load(&hf, model));
-    enum ley_status status = ley_tokenizer_create(tokenizer, ley_hf_vocab_get(hf));
-    ley_hf_vocab_destroy(hf);
+    LEY_TRY(ley_model_file_open_vocab(&file, model));
+    enum ley_status status = ley_model_file_vocab(file, &vocab);
+    if (status == LEY_OK) {
+        status = ley_tokenizer_create(tokenizer, &vocab);
+    }
+    ley_model_file_close(file);
     return status == LEY_OK ? LEY_OK : ley_fail_within(status, model);
 }
 
@@ -58,6 +62,7 @@ static enum ley_status read_stdin(struct input *input) {
     return ferror(stdin) ? ley_fail(LEY_E_IO, "standard input: %s", strerror(errno)) : LEY_OK;
 }
 
+// The text from where the options say; zero bytes are text like others.
 static enum ley_status read_input(struct input *input, const struct request *request) {
     if (request->text) {
         input->n = strlen(request->text);
@@ -76,6 +81,7 @@ static enum ley_status read_input(struct input *input, const struct request *req
 
 // ---- text to tokens
 
+// One line per token, or all ids on one line.
 static void print_list(const struct ley_tokens *tokens, const struct ley_tokenizer *tokenizer,
                        bool only_ids) {
     for (size_t i = 0; i < tokens->n; i++) {
@@ -90,6 +96,7 @@ static void print_list(const struct ley_tokens *tokens, const struct ley_tokeniz
     printf(only_ids ? "\n" : "");
 }
 
+// Texts are shown as in the list, because JSON cannot hold parts of characters.
 static enum ley_status print_json(const struct ley_tokens *tokens,
                                   const struct ley_tokenizer *tokenizer, size_t n_bytes) {
     struct cJSON *root = cJSON_CreateObject();
@@ -97,7 +104,6 @@ static enum ley_status print_json(const struct ley_tokens *tokens,
     cJSON_AddNumberToObject(root, "n_lost_bytes", (double)tokens->n_lost);
     cJSON_AddNumberToObject(root, "n_tokens", (double)tokens->n);
     struct cJSON *list = cJSON_AddArrayToObject(root, "tokens");
-    struct cJSON *last = NULL;
     for (size_t i = 0; i < tokens->n; i++) {
         char text[256];
         struct cJSON *row = cJSON_CreateObject();
@@ -105,9 +111,8 @@ static enum ley_status print_json(const struct ley_tokens *tokens,
         cJSON_AddNumberToObject(row, "id", tokens->id[i]);
         cJSON_AddStringToObject(row, "text", text);
         cJSON_AddItemToArray(list, row);
-        last = row;
     }
-    char *text = tokens->n == 0 || last ? cJSON_Print(root) : NULL;
+    char *text = cJSON_Print(root);
     cJSON_Delete(root);
     if (!text) {
         return ley_fail_memory("JSON text", tokens->n, 1);
@@ -117,6 +122,7 @@ static enum ley_status print_json(const struct ley_tokens *tokens,
     return LEY_OK;
 }
 
+// Text in, tokens out.
 static enum ley_status encode(const struct ley_tokenizer *tokenizer, const struct input *input,
                               const struct request *request) {
     struct ley_tokens tokens;
@@ -150,7 +156,8 @@ static enum ley_status parse_ids(struct ley_tokens *tokens, const struct input *
         if (*at >= '0' && *at <= '9') {
             long long id = strtoll(at, &rest, 10);
             if (id >= n_tokens) {
-                return ley_fail(LEY_E_ARGUMENT, "id %lld is not one of the %d tokens", id, n_tokens);
+                return ley_fail(LEY_E_ARGUMENT, "id %lld is not one of the %d tokens", id,
+                                n_tokens);
             }
             tokens->id[tokens->n++] = (int32_t)id;
         }
@@ -159,6 +166,7 @@ static enum ley_status parse_ids(struct ley_tokens *tokens, const struct input *
     return LEY_OK;
 }
 
+// Ids in, their bytes out, nothing added.
 static enum ley_status decode(const struct ley_tokenizer *tokenizer, const struct input *input,
                               const struct request *request) {
     struct ley_tokens tokens = {.id = NULL};
@@ -177,6 +185,7 @@ static enum ley_status decode(const struct ley_tokenizer *tokenizer, const struc
     return status;
 }
 
+// Loads the model's vocabulary before the text: its absence is the likelier mistake.
 static enum ley_status answer(const struct request *request) {
     struct ley_tokenizer *tokenizer = NULL;
     struct input input = {NULL, 0};
@@ -196,14 +205,14 @@ static enum ley_status answer(const struct request *request) {
 int cmd_tokenize(int argc, char **argv) {
     struct request request = {.model = NULL};
     const struct option_row rows[] = {
-        {"model", 'm', OPTION_TEXT, &request.model, "MODEL", "folder with a vocabulary"},
+        {"model", 'm', OPTION_TEXT, &request.model, "MODEL", "GGUF file or folder with a vocabulary"},
         {"prompt", 'p', OPTION_TEXT, &request.text, "TEXT", "the text itself"},
-        {"file", 'f', OPTION_TEXT, &request.file, "FILE", "a file with the text (-: standard input)"},
+        {"file", 'f', OPTION_TEXT, &request.file, "FILE", "a file with it (-: standard input)"},
         {"ids", 0, OPTION_FLAG, &request.ids, NULL, "only the ids, on one line"},
         {"json", 0, OPTION_FLAG, &request.json, NULL, "ids and texts as JSON"},
         {"no-special", 0, OPTION_FLAG, &request.plain, NULL,
          "add no bos or eos, and take <|...|> as plain text; decoding: leave them out"},
-        {"decode", 0, OPTION_FLAG, &request.decodes, NULL, "the input is ids, the output their text"},
+        {"decode", 0, OPTION_FLAG, &request.decodes, NULL, "the input is ids, the output text"},
     };
     int result = options_parse(argc, argv, &command, rows, sizeof rows / sizeof rows[0], NULL);
     if (result != 0) {

@@ -2,8 +2,12 @@
 // code: 0 ok, 1 failed, 2 usage or bad input.
 #pragma once
 
-int cmd_attend(int argc, char **argv); // arrays through analog attention
-int cmd_cell(int argc, char **argv);   // the law of the memory cell
-int cmd_config(int argc, char **argv); // show, validate, compare hardware descriptions
-int cmd_params(int argc, char **argv); // every parameter
-int cmd_tokenize(int argc, char **argv); // text to token ids and back
+int cmd_attend(int argc, char **argv);     // arrays through analog attention
+int cmd_calibrate(int argc, char **argv);  // scalers for a model, without training
+int cmd_cell(int argc, char **argv);       // the law of the memory cell
+int cmd_chat(int argc, char **argv);       // a conversation
+int cmd_config(int argc, char **argv);     // show, validate, compare hardware descriptions
+int cmd_params(int argc, char **argv);     // every parameter
+int cmd_perplexity(int argc, char **argv); // how well a model predicts a text
+int cmd_run(int argc, char **argv);        // a prompt continued
+int cmd_tokenize(int argc, char **argv);   // text to token ids and back

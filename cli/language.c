@@ -37,7 +37,7 @@ static enum ley_status load_tokenizer(struct language *language) {
 }
 
 enum ley_status language_load(struct language *language, const struct language_options *options) {
-    enum ley_nn_dtype dtype;
+    enum ley_nn_dtype dtype = LEY_NN_AUTO;
     double start_s = clock_s();
     if (!options->model) {
         return ley_fail(LEY_E_ARGUMENT, "-m MODEL is missing: a GGUF file or a Hugging Face folder");

@@ -1,6 +1,8 @@
 // main.c - the command `leyden`: a table of subcommands
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "core/nearest.h"
@@ -12,9 +14,13 @@ static const struct {
 } commands[] = {
     {"attend", cmd_attend,
      "run queries, keys and values through analog attention (.npy in and out)"},
+    {"calibrate", cmd_calibrate, "scalers for a model on a chip, without training"},
     {"cell", cmd_cell, "the law of the memory cell: codes, currents, residuals, leakage; plot"},
+    {"chat", cmd_chat, "a conversation with a chat model"},
     {"config", cmd_config, "show, validate or compare hardware descriptions"},
     {"params", cmd_params, "list every hardware parameter with unit, range, default, meaning"},
+    {"perplexity", cmd_perplexity, "how well a model predicts a text, on a chip or digitally"},
+    {"run", cmd_run, "continue a prompt with a language model on the simulated chip"},
     {"tokenize", cmd_tokenize, "text to the tokens of a model, or tokens to text"},
 };
 
@@ -25,7 +31,7 @@ static void print_help(FILE *out) {
                  "Attention computed in the memory that holds the KV cache, simulated bit-true.\n\n"
                  "commands:\n");
     for (int i = 0; i < N_COMMANDS; i++) {
-        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+        fprintf(out, "  %-11s %s\n", commands[i].name, commands[i].summary);
     }
     fprintf(out,
             "\nleyden COMMAND --help explains a command; leyden --version prints the version.\n"
@@ -46,7 +52,16 @@ static int fail_unknown(const char *name) {
     return 2;
 }
 
+// Threads of the OpenMP runtime must sleep while they wait: on shared cores spinning costs more than
+// it gains. The runtime reads this once, before main, so the program starts itself again.
+static void start_passive(char **argv) {
+    if (!getenv("OMP_WAIT_POLICY") && setenv("OMP_WAIT_POLICY", "passive", 1) == 0) {
+        execv("/proc/self/exe", argv); // where this fails, go on as it is
+    }
+}
+
 int main(int argc, char **argv) {
+    start_passive(argv);
     if (argc < 2) {
         print_help(stderr);
         return 2;

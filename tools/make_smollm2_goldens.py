@@ -14,7 +14,9 @@ import sys
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+import gguf
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import AutoModelForCausalLM
 
 PROMPT = (
     "The history of computing in memory begins with a simple question: why move the data at all? "
@@ -22,13 +24,25 @@ PROMPT = (
 )
 
 
+def make_tokenizer(path):
+    """SmolLM2's own: transformers' GGUF reader forgets that digits are split one by one."""
+    fields = gguf.GGUFReader(path).fields
+    tokens = fields["tokenizer.ggml.tokens"].contents()
+    merges = [tuple(m.split(" ")) for m in fields["tokenizer.ggml.merges"].contents()]
+    tokenizer = Tokenizer(models.BPE({t: i for i, t in enumerate(tokens)}, merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
 def main():
     path, text_path, out = sys.argv[1:4]
     folder, name = os.path.split(os.path.abspath(path))
-    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
+    tokenizer = make_tokenizer(path)
     model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32).eval()
     os.makedirs(out, exist_ok=True)
-    ids = torch.tensor([tokenizer(PROMPT)["input_ids"]])
+    ids = torch.tensor([tokenizer.encode(PROMPT).ids])
     with torch.no_grad():
         logits = model(ids).logits[0].numpy()
         greedy = ids
@@ -41,7 +55,7 @@ def main():
     np.save(f"{out}/logits_512.npy", np.ascontiguousarray(logits[:, :512]).astype("<f4"))
     np.save(f"{out}/greedy_ids.npy", greedy[0, ids.shape[1]:].numpy().astype("<i4"))
     meta = {"prompt": PROMPT, "model": name}
-    text = tokenizer(open(text_path, encoding="utf-8").read())["input_ids"]
+    text = tokenizer.encode(open(text_path, encoding="utf-8").read()).ids
     losses = []
     for i in range(32):
         window = torch.tensor([text[i * 1024:(i + 1) * 1024]])

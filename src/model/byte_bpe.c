@@ -1,17 +1,16 @@
 // byte_bpe.c - GPT-2's byte-level BPE: bytes as printable characters, ranked merges
 //
-// Files write each byte as one character: the printable ones of Latin-1 as themselves, the 68 others
-// as U+0100, U+0101, ... in their order. Merging works on ids, so texts are never rewritten; only
-// the vocabulary is read in this alphabet. Bytes without a token are skipped before merging, as the
-// reference does, and counted.
+// Files write each byte as one character: the printable ones of Latin-1 as themselves, the 68
+// others as U+0100, U+0101, ... in their order. Merging works on ids, so texts are never rewritten;
+// only the vocabulary is read in this alphabet. Bytes without a token are skipped before merging,
+// as the reference does, and counted.
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/utf8.h"
 #include "model/tokenizer_impl.h"
 
-enum { N_ALPHABET = 0x100 + 68 };
-
+// Bytes that stand for themselves: no controls, spaces, U+00A0 or soft hyphen.
 static bool is_printable(uint32_t byte) {
     return (byte >= '!' && byte <= '~') || (byte >= 0xa1 && byte != 0xad && byte <= 0xff);
 }
@@ -48,6 +47,7 @@ size_t byte_bpe_decode(char *out, struct ley_string token) {
     return n;
 }
 
+// The first space separates: tokens in this alphabet hold none.
 enum ley_status byte_bpe_add_merge(struct ley_tokenizer *tokenizer, struct ley_string merge,
                                    int32_t rank) {
     const char *space = merge.n > 0 ? memchr(merge.text, ' ', merge.n) : NULL;
@@ -76,6 +76,7 @@ enum ley_status byte_bpe_add_merge(struct ley_tokenizer *tokenizer, struct ley_s
     return LEY_OK;
 }
 
+// Single bytes are looked up once; afterwards encoding never sees the alphabet again.
 enum ley_status byte_bpe_build(struct ley_tokenizer *tokenizer, const struct ley_vocab *vocab) {
     for (uint32_t byte = 0; byte < 256; byte++) {
         char text[4];
@@ -101,6 +102,7 @@ static int32_t find_whole(const struct encoder *encoder, struct ley_string piece
     return string_map_find(&encoder->tokenizer->map, (struct ley_string){encoder->printable, n});
 }
 
+// One symbol per byte that has a token, then merging.
 static enum ley_status encode_piece(struct encoder *encoder, struct ley_string piece) {
     const struct ley_tokenizer *tokenizer = encoder->tokenizer;
     LEY_TRY(encoder_reserve(encoder, piece.n));
@@ -127,6 +129,7 @@ static enum ley_status encode_piece(struct encoder *encoder, struct ley_string p
     return LEY_OK;
 }
 
+// Nothing is merged across the pieces of the pre-tokenizer.
 enum ley_status byte_bpe_encode(struct encoder *encoder, struct ley_string text) {
     struct piece_walk walk;
     enum ley_status status =

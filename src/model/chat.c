@@ -46,6 +46,7 @@ static void put_trimmed(struct sink *sink, const char *text, bool also_before) {
 
 // ---- styles
 
+// <|im_start|>role, a line end, the text as it is, <|im_end|>, a line end.
 static void write_chatml(struct sink *sink, const struct ley_chat *chat,
                          const struct ley_chat_turn *turn, int n_turns, bool asks) {
     if (n_turns > 0 && turn[0].role != LEY_CHAT_SYSTEM && chat->default_system.n > 0) {
@@ -63,6 +64,7 @@ static void write_chatml(struct sink *sink, const struct ley_chat *chat,
     put(sink, asks ? "<|im_start|>assistant\n" : "");
 }
 
+// Like ChatML with other marks; the text is trimmed, and bos begins the first turn.
 static void write_llama3(struct sink *sink, const struct ley_chat *chat,
                          const struct ley_chat_turn *turn, int n_turns, bool asks) {
     for (int i = 0; i < n_turns; i++) {
@@ -76,6 +78,7 @@ static void write_llama3(struct sink *sink, const struct ley_chat *chat,
     put(sink, asks ? "<|start_header_id|>assistant<|end_header_id|>\n\n" : "");
 }
 
+// The role as a mark of its own, and eos after every text.
 static void write_zephyr(struct sink *sink, const struct ley_chat *chat,
                          const struct ley_chat_turn *turn, int n_turns, bool asks) {
     for (int i = 0; i < n_turns; i++) {
@@ -115,6 +118,7 @@ static void write_llama2(struct sink *sink, const struct ley_chat *chat,
     }
 }
 
+// Llama-2's template raises an exception where roles do not alternate.
 static enum ley_status check_order(const struct ley_chat_turn *turn, int n_turns) {
     int first = n_turns > 0 && turn[0].role == LEY_CHAT_SYSTEM;
     for (int i = first; i < n_turns; i++) {
@@ -170,6 +174,8 @@ static const char *after(struct ley_string text, const char *mark) {
     return NULL;
 }
 
+// Relatives are excluded by marks that only they have: Llama-3.1 writes a date, Mistral lists
+// tools, Phi-3 ends turns with <|end|>.
 static bool recognise(enum ley_chat_style *style, struct ley_string text) {
     static const struct {
         enum ley_chat_style style;
@@ -219,6 +225,7 @@ static char *find_default_system(struct ley_chat *chat, char *at, struct ley_str
     return end;
 }
 
+// Copies to the pool; returns what follows.
 static char *copy(struct ley_string *to, char *at, struct ley_string from) {
     if (from.n > 0) {
         memcpy(at, from.text, from.n);
@@ -235,8 +242,8 @@ enum ley_status ley_chat_create(struct ley_chat **out, struct ley_string templat
         return ley_fail(LEY_E_MISSING, "the model has no chat template: it is not made for chat");
     }
     if (!recognise(&style, template_text)) {
-        return ley_fail(LEY_E_FORMAT, "the model's chat template is none of the known ones (ChatML, "
-                        "Llama-2 [INST], Llama-3 headers, Zephyr)");
+        return ley_fail(LEY_E_FORMAT, "the model's chat template is none of the known ones "
+                        "(ChatML, Llama-2 [INST], Llama-3 headers, Zephyr)");
     }
     struct ley_chat *chat = ley_alloc(1, sizeof *chat);
     char *pool = ley_alloc(template_text.n + bos.n + eos.n + 1, 1);

@@ -36,7 +36,8 @@ struct ley_chat;
 // Recognises a template (the text in a model file). `bos` and `eos` are the texts of these tokens,
 // n = 0 where there is none; all are copied. Fails, naming the known styles, when the template is
 // none of them.
-LEY_MUST_CHECK enum ley_status ley_chat_create(struct ley_chat **out, struct ley_string template_text,
+LEY_MUST_CHECK enum ley_status ley_chat_create(struct ley_chat **out,
+                                               struct ley_string template_text,
                                                struct ley_string bos, struct ley_string eos);
 
 // NULL is accepted.

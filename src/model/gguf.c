@@ -29,6 +29,7 @@ static enum ley_status bad(const struct cursor *cursor, const char *what) {
 }
 
 static enum ley_status take(const uint8_t **bytes, struct cursor *cursor, uint64_t n) {
+    *bytes = NULL;
     if (n > cursor->n_left) {
         return bad(cursor, "the file is truncated, or a length in it is wrong");
     }

@@ -57,6 +57,7 @@ int32_t hf_json_id(const struct cJSON *item) {
     return is_id ? item->valueint : -1;
 }
 
+// Sequences inside a Sequence are not flattened: no known tokenizer nests them.
 const struct cJSON *hf_json_part(const struct cJSON *component, const char *list, int index) {
     if (!cJSON_IsObject(component)) {
         return NULL;
@@ -69,6 +70,7 @@ const struct cJSON *hf_json_part(const struct cJSON *component, const char *list
 
 // ---- the recipe
 
+// True for a split at exactly the expression that `kind` stands for.
 static bool is_known_split(const struct cJSON *part, enum ley_pre_tokenizer kind) {
     const char *regex = hf_json_text(hf_json_get(part, "pattern"), "Regex");
     return strcmp(regex, pre_tokenizer_source(kind)) == 0 &&
@@ -76,6 +78,7 @@ static bool is_known_split(const struct cJSON *part, enum ley_pre_tokenizer kind
            !hf_json_flag(part, "invert", false);
 }
 
+// M: a space before the text; N: none. Splitting at spaces is not known.
 static char spell_metaspace(const struct cJSON *part) {
     const char *scheme = hf_json_text(part, "prepend_scheme");
     if (strcmp(hf_json_text(part, "replacement"), "\xe2\x96\x81") != 0 ||
@@ -85,6 +88,7 @@ static char spell_metaspace(const struct cJSON *part) {
     return strcmp(scheme, "never") == 0 ? 'N' : 'M';
 }
 
+// B, b: bytes with and without GPT-2's cut; D: digits one by one; G, L: known expressions.
 static char spell_pre_tokenizer(const struct cJSON *part) {
     const char *type = hf_json_text(part, "type");
     if (strcmp(type, "ByteLevel") == 0 && !hf_json_flag(part, "add_prefix_space", true)) {
@@ -94,12 +98,13 @@ static char spell_pre_tokenizer(const struct cJSON *part) {
         return 'D';
     }
     if (strcmp(type, "Split") == 0) {
-        return is_known_split(part, LEY_PRE_GPT2) ? 'G' : is_known_split(part, LEY_PRE_LLAMA3) ? 'L'
-                                                                                               : '?';
+        bool is_gpt2 = is_known_split(part, LEY_PRE_GPT2);
+        return is_gpt2 ? 'G' : is_known_split(part, LEY_PRE_LLAMA3) ? 'L' : '?';
     }
     return strcmp(type, "Metaspace") == 0 ? spell_metaspace(part) : '?';
 }
 
+// P: U+2581 before the text; R: spaces to U+2581.
 static char spell_normalizer(const struct cJSON *part) {
     const char *type = hf_json_text(part, "type");
     if (strcmp(type, "Prepend") == 0 &&
@@ -112,6 +117,7 @@ static char spell_normalizer(const struct cJSON *part) {
     return is_space ? 'R' : '?';
 }
 
+// The word of a component and all its parts.
 static void spell(char word[MAX_PARTS + 1], const struct cJSON *component, const char *list,
                   char (*letter)(const struct cJSON *)) {
     const struct cJSON *part;

@@ -37,6 +37,7 @@ static struct ley_string keep(struct ley_hf_vocab *hf, const char *text, size_t 
     return kept;
 }
 
+// Id of a token, or -1.
 static int32_t find(const struct ley_hf_vocab *hf, const char *text) {
     return string_map_find(&hf->map, (struct ley_string){text, strlen(text)});
 }
@@ -72,12 +73,14 @@ static enum ley_status count_tokens(int32_t *n_tokens, const struct cJSON *token
     return LEY_OK;
 }
 
+// "<0x0A>" and the like.
 static bool is_byte_token(const char *text) {
     unsigned value;
     char end;
     return strlen(text) == 6 && sscanf(text, "<0x%2X%c", &value, &end) == 2 && end == '>';
 }
 
+// Fills the places; an added token may repeat one of the vocabulary and then decides its type.
 static enum ley_status add_tokens(struct ley_hf_vocab *hf, const struct cJSON *tokens,
                                   const struct cJSON *added) {
     const struct cJSON *item;
@@ -99,6 +102,7 @@ static enum ley_status add_tokens(struct ley_hf_vocab *hf, const struct cJSON *t
     return LEY_OK;
 }
 
+// Tables first, then texts and types, then the map that finds ids by text.
 static enum ley_status read_tokens(struct ley_hf_vocab *hf, const struct cJSON *tokens,
                                    const struct cJSON *added) {
     if (!cJSON_IsObject(tokens)) {
@@ -126,6 +130,7 @@ static enum ley_status read_tokens(struct ley_hf_vocab *hf, const struct cJSON *
 
 // ---- merges
 
+// A table for `most` merges; n_merges counts those read.
 static enum ley_status alloc_merges(struct ley_hf_vocab *hf, size_t most) {
     hf->merge = ley_alloc(most, sizeof *hf->merge);
     hf->vocab.merge = hf->merge;
@@ -216,13 +221,16 @@ static int32_t numbered_token(const struct ley_hf_vocab *hf, const struct cJSON 
     return id < hf->vocab.n_tokens ? id : -1;
 }
 
+// bos and eos are control tokens, whatever the file calls them.
 static void mark_control(struct ley_hf_vocab *hf, int32_t id) {
     if (id >= 0 && hf->type[id] != LEY_TOKEN_UNKNOWN) {
         hf->type[id] = LEY_TOKEN_CONTROL;
     }
 }
 
-static enum ley_status read_ends(struct ley_hf_vocab *hf, struct ley_string text, const char *name) {
+// One of the configuration files. Of two files the first that names a token counts.
+static enum ley_status read_ends(struct ley_hf_vocab *hf, struct ley_string text,
+                                 const char *name) {
     struct cJSON *config;
     if (text.n == 0) {
         return LEY_OK;
@@ -271,6 +279,7 @@ static void read_post_processor(struct ley_hf_vocab *hf, const struct cJSON *pro
     }
 }
 
+// In the order of their authority.
 static enum ley_status read_configs(struct ley_hf_vocab *hf, const struct ley_hf_files *files) {
     if (files->chat_template.n > 0) {
         hf->vocab.chat_template = keep(hf, files->chat_template.text, files->chat_template.n);
@@ -282,6 +291,7 @@ static enum ley_status read_configs(struct ley_hf_vocab *hf, const struct ley_hf
 
 // ---- files
 
+// The model of tokenizer.json with the components around it.
 static enum ley_status read_model(struct ley_hf_vocab *hf, const struct cJSON *root) {
     const struct cJSON *model = hf_json_get(root, "model");
     const char *type = hf_json_text(model, "type");
@@ -308,6 +318,7 @@ static enum ley_status read_model(struct ley_hf_vocab *hf, const struct cJSON *r
     return recipe.kind == LEY_VOCAB_SPM_BPE ? derive_scores(hf) : LEY_OK;
 }
 
+// The post-processor comes last: it is what the reference really does.
 static enum ley_status read_tokenizer_json(struct ley_hf_vocab *hf,
                                            const struct ley_hf_files *files) {
     struct cJSON *root;
@@ -323,6 +334,7 @@ static enum ley_status read_tokenizer_json(struct ley_hf_vocab *hf,
     return status;
 }
 
+// GPT-2's own form, which knows one special token.
 static enum ley_status read_vocab_json(struct ley_hf_vocab *hf, const struct ley_hf_files *files) {
     struct cJSON *root;
     LEY_TRY(hf_json_parse(&root, files->vocab, "vocab.json"));
@@ -340,6 +352,7 @@ static enum ley_status read_vocab_json(struct ley_hf_vocab *hf, const struct ley
     return LEY_OK;
 }
 
+// Texts in the pool are copies, so the files may go afterwards.
 enum ley_status ley_hf_vocab_read(struct ley_hf_vocab **out, const struct ley_hf_files *files) {
     *out = NULL;
     struct ley_hf_vocab *hf = ley_alloc(1, sizeof *hf);
@@ -386,7 +399,8 @@ const struct ley_vocab *ley_hf_vocab_get(const struct ley_hf_vocab *hf) {
 // ---- folders
 
 // Reads folder/name; an absent file is n = 0.
-static enum ley_status read_optional(struct ley_string *text, const char *folder, const char *name) {
+static enum ley_status read_optional(struct ley_string *text, const char *folder,
+                                     const char *name) {
     char path[4096], *bytes;
     int n = snprintf(path, sizeof path, "%s/%s", folder, name);
     if (text->n > 0 || n < 0 || (size_t)n >= sizeof path || !ley_file_exists(path)) {
@@ -399,6 +413,7 @@ static enum ley_status read_optional(struct ley_string *text, const char *folder
     return LEY_OK;
 }
 
+// A tokenizer.json makes vocab.json and merges.txt superfluous.
 static enum ley_status load_files(struct ley_hf_files *files, const char *folder) {
     LEY_TRY(read_optional(&files->tokenizer, folder, "tokenizer.json"));
     if (files->tokenizer.n == 0) {

@@ -1,12 +1,12 @@
 // hf_vocab.h - the vocabulary of a Hugging Face folder.
 //
-// Known are tokenizer.json with a BPE model (byte-level with the pre-tokenizers of GPT-2, SmolLM and
-// Llama-3, or SentencePiece-style as of Llama-2), and vocab.json with merges.txt, also under OpenAI's
-// names encoder.json and vocab.bpe. What the start and the end of a text are comes from
+// Known are tokenizer.json with a BPE model (byte-level with the pre-tokenizers of GPT-2, SmolLM
+// and Llama-3, or SentencePiece-style as of Llama-2), and vocab.json with merges.txt, also under
+// OpenAI's names encoder.json and vocab.bpe. What the start and the end of a text are comes from
 // tokenizer_config.json, config.json and generation_config.json where these are present.
 //
-// Not followed: lstrip, rstrip and single_word of added tokens; and a Metaspace pre-tokenizer's rule
-// to put no space before a text that begins with one.
+// Not followed: lstrip, rstrip and single_word of added tokens; and a Metaspace pre-tokenizer's
+// rules to put no space before a text that begins with one, or only before the first stretch.
 #pragma once
 #include "core/status.h"
 #include "model/vocab.h"

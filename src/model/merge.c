@@ -10,10 +10,12 @@
 
 #include "core/memory.h"
 
+// Two ids as one word; ids are not negative.
 static uint64_t key_of(int32_t left, int32_t right) {
     return (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
 }
 
+// Multiplication mixes upwards, so the high half is folded down.
 static size_t slot_of(const struct pair_table *table, uint64_t key) {
     uint64_t hash = key * 0x9e3779b97f4a7c15u;
     return (hash ^ hash >> 32) & table->mask;
@@ -56,8 +58,18 @@ void pair_table_insert(struct pair_table *table, int32_t left, int32_t right, ui
     }
 }
 
+// Unknown symbols (negative ids) are in no pair.
+const struct pair *pair_table_find(const struct pair_table *table, int32_t left, int32_t right) {
+    if (left < 0 || right < 0) {
+        return NULL;
+    }
+    const struct pair *pair = find(table, key_of(left, right));
+    return pair->key == UINT64_MAX ? NULL : pair;
+}
+
 // ---- the heap: least order first
 
+// Moves larger ones down until the place is found.
 static void heap_push(struct merger *merger, struct candidate candidate) {
     struct candidate *heap = merger->heap;
     size_t at = merger->n_heap++;
@@ -68,6 +80,7 @@ static void heap_push(struct merger *merger, struct candidate candidate) {
     heap[at] = candidate;
 }
 
+// Takes the root; the last entry sinks from there.
 static struct candidate heap_pop(struct merger *merger) {
     struct candidate *heap = merger->heap;
     struct candidate top = heap[0], last = heap[--merger->n_heap];
@@ -86,6 +99,7 @@ static struct candidate heap_pop(struct merger *merger) {
 
 // ---- merging
 
+// Positions share a word with ranks, which bounds the length of a piece.
 enum ley_status merger_reserve(struct merger *merger, size_t n) {
     if (n <= merger->capacity) {
         return LEY_OK;
@@ -114,11 +128,11 @@ void merger_destroy(struct merger *merger) {
 // Offers the pair that starts at symbol `at`.
 static void offer(struct merger *merger, const struct pair_table *table, int32_t at) {
     const struct symbol *left = &merger->symbol[at];
-    if (left->next < 0 || left->id < 0 || merger->symbol[left->next].id < 0) {
+    if (left->next < 0) {
         return;
     }
-    const struct pair *pair = find(table, key_of(left->id, merger->symbol[left->next].id));
-    if (pair->key != UINT64_MAX) {
+    const struct pair *pair = pair_table_find(table, left->id, merger->symbol[left->next].id);
+    if (pair) {
         heap_push(merger, (struct candidate){(uint64_t)pair->rank << 32 | (uint32_t)at, pair});
     }
 }
@@ -130,6 +144,7 @@ static bool is_fresh(const struct merger *merger, const struct candidate *candid
            key_of(left->id, merger->symbol[left->next].id) == candidate->pair->key;
 }
 
+// Position is part of the order, so of equal ranks the leftmost is joined first.
 void merger_run(struct merger *merger, const struct pair_table *table, size_t n) {
     struct symbol *symbol = merger->symbol;
     for (size_t i = 0; i < n; i++) {
@@ -146,6 +161,7 @@ void merger_run(struct merger *merger, const struct pair_table *table, size_t n)
         if (!is_fresh(merger, &candidate, at)) {
             continue;
         }
+        // the left symbol becomes the joined one, the right one leaves the list
         struct symbol *left = &symbol[at], *right = &symbol[left->next];
         left->id = candidate.pair->merged;
         left->next = right->next;

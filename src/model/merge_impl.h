@@ -30,6 +30,9 @@ void pair_table_destroy(struct pair_table *table);
 void pair_table_insert(struct pair_table *table, int32_t left, int32_t right, uint32_t rank,
                        int32_t merged);
 
+// The pair (left, right), or NULL.
+const struct pair *pair_table_find(const struct pair_table *table, int32_t left, int32_t right);
+
 struct symbol {
     int32_t id;         // -1: unknown, never joined
     int32_t prev, next; // neighbours, -1 at the ends

@@ -5,8 +5,8 @@
 // end of the last match loses nothing. Bytes that are not UTF-8 never reach PCRE2: the text is cut
 // into valid stretches, and every byte between them is a piece of its own.
 //
-// SmolLM's two steps (digits alone, then GPT-2) are one expression: a digit ends what GPT-2 sees, so
-// spaces before a digit are not followed by anything, as at the end of a text.
+// SmolLM's two steps (digits alone, then GPT-2) are one expression: a digit ends what GPT-2 sees,
+// so spaces before a digit are not followed by anything, as at the end of a text.
 #include "model/pre_tokenizer_impl.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -47,6 +47,7 @@ const char *pre_tokenizer_source(enum ley_pre_tokenizer kind) {
     return expressions[kind].source;
 }
 
+// A pattern of ours always compiles; what can fail is memory.
 static enum ley_status compile(struct pre_tokenizer *pre, const char *pattern) {
     int error;
     size_t at;
@@ -97,13 +98,16 @@ void piece_walk_destroy(struct piece_walk *walk) {
     walk->match_data = NULL;
 }
 
+// Where the valid UTF-8 that starts at the walk's place ends; each byte is looked at once per walk.
 static void find_valid_end(struct piece_walk *walk) {
-    size_t length;
-    while ((length = ley_utf8_length(walk->text + walk->valid_end, walk->n - walk->valid_end)) > 0) {
+    size_t length = 1;
+    while (length > 0) {
+        length = ley_utf8_length(walk->text + walk->valid_end, walk->n - walk->valid_end);
         walk->valid_end += length;
     }
 }
 
+// Every expression matches at least one character anywhere, so a failed match is a lack of memory.
 enum ley_status piece_walk_next(struct piece_walk *walk) {
     size_t end = walk->n;
     if (walk->pre->code && walk->at < walk->n) {

@@ -1,8 +1,8 @@
 // sampling.c - top-k by a heap, top-p and the draw over a sorted list
 //
-// Choosing k of V costs O(V + k log V): the heap's root is the worst kept candidate, and most logits
-// are below it. Probabilities are sums of doubles from the largest down, so a draw is the same on
-// every machine.
+// Choosing k of V costs O(V + k log V) as a rule: the heap's root is the worst kept choice, and
+// most logits are below it. Probabilities are sums of doubles from the largest down, so a draw is
+// the same on every machine.
 #include "model/sampling.h"
 
 #include <math.h>
@@ -68,6 +68,7 @@ static int compare(const void *a, const void *b) {
     return (x->id > y->id) - (x->id < y->id);
 }
 
+// Order of the heap.
 static bool is_worse(const struct choice *a, const struct choice *b) {
     return compare(a, b) > 0;
 }
@@ -87,6 +88,7 @@ static void sift_down(struct choice *heap, int32_t n) {
     heap[at] = moved;
 }
 
+// Restores the heap after a choice was put at its end.
 static void sift_up(struct choice *heap, int32_t at) {
     struct choice moved = heap[at];
     while (at > 0 && is_worse(&moved, &heap[(at - 1) / 2])) {
@@ -141,6 +143,7 @@ static int32_t find_share(const struct choice *kept, int32_t n, double temperatu
     return n - 1; // rounding
 }
 
+// The first of the largest logits; comparisons with NaN are false.
 static int32_t pick_largest(const float *logits, int32_t n) {
     int32_t best = -1;
     for (int32_t id = 0; id < n; id++) {
@@ -151,6 +154,7 @@ static int32_t pick_largest(const float *logits, int32_t n) {
     return best;
 }
 
+// Greedy choices need no list. Otherwise the list is cut twice and then drawn from.
 int32_t ley_sampler_pick(struct ley_sampler *sampler, const float *logits, uint64_t position) {
     const struct ley_sampling *sampling = &sampler->sampling;
     if (sampling->temperature == 0 || sampling->top_k == 1) {

@@ -1,7 +1,8 @@
 // special.c - leftmost longest match against a sorted list
 //
-// At each position whose byte starts some token, the range of tokens that agree with the text so far
-// is narrowed byte by byte with binary searches: O(length * log tokens), and only there.
+// At each position whose byte starts some token, the range of tokens that agree with the text so
+// far is narrowed byte by byte with binary searches: O(length * log tokens), and only there. The
+// leftmost match wins, at one place the longest, as in the reference tokenizers.
 #include "model/special_impl.h"
 
 #include <stdlib.h>
@@ -9,10 +10,12 @@
 
 #include "core/memory.h"
 
+// Types that are looked for in a text.
 static bool is_special(int8_t type) {
     return type == LEY_TOKEN_CONTROL || type == LEY_TOKEN_UNKNOWN || type == LEY_TOKEN_USER_DEFINED;
 }
 
+// Order of bytes, a prefix before what it begins; equal texts by id.
 static int compare(const void *a, const void *b) {
     const struct special *x = a, *y = b;
     size_t n = x->text.n < y->text.n ? x->text.n : y->text.n;
@@ -65,6 +68,8 @@ static int32_t lower_bound(const struct special *sorted, int32_t low, int32_t hi
     return low;
 }
 
+// The longest token that text[n] begins with, or NULL. Tokens that end at the current depth are
+// the first of the range, because a prefix sorts before its continuations.
 static const struct special *longest_at(const struct specials *specials, const char *text, size_t n,
                                         bool parse_control) {
     const struct special *best = NULL, *sorted = specials->sorted;
@@ -82,6 +87,7 @@ static const struct special *longest_at(const struct specials *specials, const c
     return best;
 }
 
+// The table of first bytes keeps ordinary text at one test per byte.
 const struct special *specials_find(size_t *at, const struct specials *specials,
                                     struct ley_string text, size_t from, bool parse_control) {
     for (*at = from; *at < text.n; ++*at) {

@@ -4,6 +4,8 @@
 // splits of all tokens are put into the pair table once, so encoding works on ids only. Characters
 // that occur inside tokens but are no token themselves get symbols after the last token.
 // A file that gives merges (tokenizer.json) is followed to the letter: only these pairs are joined.
+// Two characters that are neighbours in no token can never be joined across their border. The text
+// is cut there first, which changes nothing but keeps the work in short pieces and in the cache.
 // What is no token in the end becomes byte tokens, or the unknown token, once for neighbours.
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,7 @@
 static const struct ley_string space_text = {"\xe2\x96\x81", 3}; // U+2581
 enum { LONGEST_SPLIT = 512 }; // longer tokens are not split: they are no words
 
+// Types whose texts take part in merging; control and byte tokens are names, not text.
 static bool is_joined(int8_t type) {
     return type == LEY_TOKEN_NORMAL || type == LEY_TOKEN_USER_DEFINED || type == LEY_TOKEN_UNUSED;
 }
@@ -24,6 +27,7 @@ static size_t step(const char *text, size_t n) {
     return length > 0 ? length : 1;
 }
 
+// Value of a hexadecimal digit, or -1.
 static int hex_value(char digit) {
     return digit >= '0' && digit <= '9' ? digit - '0' : digit >= 'A' && digit <= 'F'
            ? digit - 'A' + 10 : digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
@@ -38,6 +42,7 @@ static int byte_value(struct ley_string token) {
     return high < 0 || low < 0 ? -1 : 16 * high + low;
 }
 
+// U+2581 is a space wherever it stands.
 size_t spm_decode(char *out, struct ley_string token, int8_t type) {
     if (type == LEY_TOKEN_BYTE && byte_value(token) >= 0) {
         out[0] = (char)byte_value(token);
@@ -76,19 +81,46 @@ static void add_splits(struct ley_tokenizer *tokenizer, int32_t id, uint32_t ran
     }
 }
 
-// Number of ways to cut token `id` between characters.
-static size_t count_splits(const struct ley_tokenizer *tokenizer, int32_t id) {
-    struct ley_string token = tokenizer->token[id];
+static size_t count_characters(struct ley_string token) {
     size_t n = 0;
-    if (token.n > LONGEST_SPLIT || !is_joined(tokenizer->type[id])) {
-        return 0;
-    }
     for (size_t at = 0; at < token.n; at += step(token.text + at, token.n - at)) {
         n++;
     }
-    return n > 0 ? n - 1 : 0;
+    return n;
 }
 
+// Number of ways to cut token `id` between characters.
+static size_t count_splits(const struct ley_tokenizer *tokenizer, int32_t id) {
+    struct ley_string token = tokenizer->token[id];
+    bool is_split = token.n > 0 && token.n <= LONGEST_SPLIT && is_joined(tokenizer->type[id]);
+    return is_split ? count_characters(token) - 1 : 0;
+}
+
+// All characters of tokens are symbols, so each pair of neighbours has ids. Tokens of every type and
+// length count here: a border too few is slow, one too many would be wrong.
+static enum ley_status build_adjacent(struct ley_tokenizer *tokenizer) {
+    size_t most = 0;
+    for (int32_t id = 0; id < tokenizer->n_tokens; id++) {
+        most += count_characters(tokenizer->token[id]);
+    }
+    LEY_TRY(pair_table_create(&tokenizer->adjacent, most));
+    for (int32_t id = 0; id < tokenizer->n_tokens; id++) {
+        struct ley_string token = tokenizer->token[id];
+        int32_t left = -1;
+        for (size_t at = 0, length; at < token.n; at += length) {
+            length = step(token.text + at, token.n - at);
+            int32_t right =
+                string_map_find(&tokenizer->map, (struct ley_string){token.text + at, length});
+            if (left >= 0) {
+                pair_table_insert(&tokenizer->adjacent, left, right, 0, 0);
+            }
+            left = right;
+        }
+    }
+    return LEY_OK;
+}
+
+// Two passes over all tokens: count, then fill, so that the table never grows.
 static enum ley_status build_from_scores(struct ley_tokenizer *tokenizer, const float *score) {
     size_t n_splits = 0;
     for (int32_t id = 0; id < tokenizer->n_tokens; id++) {
@@ -103,6 +135,7 @@ static enum ley_status build_from_scores(struct ley_tokenizer *tokenizer, const 
     return LEY_OK;
 }
 
+// Merges of a tokenizer.json have the form of byte-level ones; only the alphabet differs.
 static enum ley_status build_from_merges(struct ley_tokenizer *tokenizer,
                                          const struct ley_vocab *vocab) {
     LEY_TRY(pair_table_create(&tokenizer->pairs, (size_t)vocab->n_merges));
@@ -112,6 +145,7 @@ static enum ley_status build_from_merges(struct ley_tokenizer *tokenizer,
     return LEY_OK;
 }
 
+// Byte tokens first: they are what everything else falls back to.
 enum ley_status spm_build(struct ley_tokenizer *tokenizer, const struct ley_vocab *vocab) {
     memset(tokenizer->byte_id, 0xff, sizeof tokenizer->byte_id); // all -1
     for (int32_t id = 0; id < tokenizer->n_tokens; id++) {
@@ -121,6 +155,7 @@ enum ley_status spm_build(struct ley_tokenizer *tokenizer, const struct ley_voca
         }
     }
     tokenizer->space = string_map_find(&tokenizer->map, space_text);
+    LEY_TRY(build_adjacent(tokenizer));
     if (vocab->n_merges > 0) {
         return build_from_merges(tokenizer, vocab);
     }
@@ -130,20 +165,45 @@ enum ley_status spm_build(struct ley_tokenizer *tokenizer, const struct ley_voca
     return build_from_scores(tokenizer, vocab->score);
 }
 
-// One symbol per character, a space as U+2581; returns their number.
-static size_t fill_symbols(struct encoder *encoder, struct ley_string text) {
-    const struct ley_tokenizer *tokenizer = encoder->tokenizer;
-    struct symbol *symbol = encoder->merger.symbol;
-    size_t n = 0;
-    if (tokenizer->adds_space_prefix && tokenizer->space >= 0) {
-        symbol[n++] = (struct symbol){.id = tokenizer->space, .start = 0};
+// ---- encoding
+
+// A walk over the characters of a text.
+struct reader {
+    const struct ley_tokenizer *tokenizer;
+    struct ley_string text;
+    size_t at;
+    bool owes_space; // the one before the text
+};
+
+// The next character as a symbol, a space as U+2581; false at the end.
+static bool read_symbol(struct symbol *symbol, struct reader *reader) {
+    const struct ley_tokenizer *tokenizer = reader->tokenizer;
+    if (reader->owes_space) {
+        reader->owes_space = false;
+        *symbol = (struct symbol){.id = tokenizer->space, .start = 0};
+        return true;
     }
-    for (size_t at = 0, length; at < text.n; at += length) {
-        length = step(text.text + at, text.n - at);
-        int32_t id = text.text[at] == ' ' ? tokenizer->space
-                     : string_map_find(&tokenizer->map, (struct ley_string){text.text + at, length});
-        bool is_name = id >= 0 && id < tokenizer->n_tokens && !is_joined(tokenizer->type[id]);
-        symbol[n++] = (struct symbol){.id = is_name ? -1 : id, .start = (int32_t)at};
+    if (reader->at == reader->text.n) {
+        return false;
+    }
+    const char *text = reader->text.text + reader->at;
+    size_t length = step(text, reader->text.n - reader->at);
+    int32_t id = text[0] == ' ' ? tokenizer->space
+                 : string_map_find(&tokenizer->map, (struct ley_string){text, length});
+    bool is_name = id >= 0 && id < tokenizer->n_tokens && !is_joined(tokenizer->type[id]);
+    *symbol = (struct symbol){.id = is_name ? -1 : id, .start = (int32_t)reader->at};
+    reader->at += length;
+    return true;
+}
+
+// Number of symbols up to the next border that no token crosses; 0 at the end. Looks ahead only.
+static size_t piece_length(struct reader reader) {
+    struct symbol left, right;
+    size_t n = read_symbol(&left, &reader);
+    while (n > 0 && read_symbol(&right, &reader) &&
+           pair_table_find(&reader.tokenizer->adjacent, left.id, right.id)) {
+        left = right;
+        n++;
     }
     return n;
 }
@@ -169,26 +229,41 @@ static void push_bytes(struct encoder *encoder, const char *text, size_t n, bool
     *after_unknown = false;
 }
 
+// Appends the ids of the merged symbols, whose text ends at `end`. The bytes of a symbol reach from
+// its start to the start of the next one.
+static void push_piece(struct encoder *encoder, struct ley_string text, size_t end,
+                       bool *after_unknown) {
+    const struct symbol *symbol = encoder->merger.symbol;
+    for (int32_t i = 0; i >= 0; i = symbol[i].next) {
+        size_t from = (size_t)symbol[i].start;
+        size_t to = symbol[i].next < 0 ? end : (size_t)symbol[symbol[i].next].start;
+        if (symbol[i].id >= 0 && symbol[i].id < encoder->tokenizer->n_tokens) {
+            encoder_push(encoder, symbol[i].id);
+            *after_unknown = false;
+        } else if (to > from) {
+            push_bytes(encoder, text.text + from, to - from, after_unknown);
+        }
+    }
+}
+
+// Piece by piece: measure, fill, merge, write out.
 enum ley_status spm_encode(struct encoder *encoder, struct ley_string text) {
     const struct ley_tokenizer *tokenizer = encoder->tokenizer;
-    LEY_TRY(encoder_reserve(encoder, text.n + 1));
-    LEY_TRY(merger_reserve(&encoder->merger, text.n + 1));
-    size_t n = text.n > 0 ? fill_symbols(encoder, text) : 0;
-    if (n == 0) {
-        return LEY_OK;
-    }
-    merger_run(&encoder->merger, &tokenizer->pairs, n);
-    const struct symbol *symbol = encoder->merger.symbol;
+    bool owes_space = tokenizer->adds_space_prefix && tokenizer->space >= 0;
+    struct reader reader = {tokenizer, text, 0, owes_space};
     bool after_unknown = false;
-    for (int32_t i = 0; i >= 0; i = symbol[i].next) {
-        size_t start = (size_t)symbol[i].start;
-        size_t end = symbol[i].next < 0 ? text.n : (size_t)symbol[symbol[i].next].start;
-        if (symbol[i].id >= 0 && symbol[i].id < tokenizer->n_tokens) {
-            encoder_push(encoder, symbol[i].id);
-            after_unknown = false;
-        } else {
-            push_bytes(encoder, text.text + start, end - start, &after_unknown);
+    if (text.n > INT32_MAX / 2) {
+        return ley_fail(LEY_E_ARGUMENT, "a text of %zu bytes is too long to tokenize", text.n);
+    }
+    for (size_t n; (n = piece_length(reader)) > 0;) {
+        size_t start = reader.at;
+        LEY_TRY(merger_reserve(&encoder->merger, n));
+        for (size_t i = 0; i < n; i++) {
+            read_symbol(&encoder->merger.symbol[i], &reader);
         }
+        LEY_TRY(encoder_reserve(encoder, reader.at - start + 1));
+        merger_run(&encoder->merger, &tokenizer->pairs, n);
+        push_piece(encoder, text, reader.at, &after_unknown);
     }
     return LEY_OK;
 }

@@ -5,6 +5,7 @@
 
 #include "core/memory.h"
 
+// The high bits of FNV are the better ones; fold them down.
 static uint64_t hash_of(struct ley_string string) {
     uint64_t hash = 0xcbf29ce484222325u;
     for (size_t i = 0; i < string.n; i++) {
@@ -42,6 +43,7 @@ static size_t find_slot(const struct string_map *map, struct ley_string string) 
     return at;
 }
 
+// An empty string stays out: it would make every lookup of nothing succeed.
 void string_map_insert(struct string_map *map, int32_t id) {
     size_t at = find_slot(map, map->string[id]);
     if (map->slot[at] == 0 && map->string[id].n > 0) {

@@ -1,9 +1,9 @@
 // tokenizer.c - the part of encoding and decoding that all vocabularies share
 //
-// Encoding: (1) special tokens are found in the text, (2) the stretches between them go to the kind's
-// own code, (3) bos and eos are put around. Decoding is a lookup: what each token stands for is
-// computed once. Memory is about twice the texts of the vocabulary, plus 16 bytes for each place in
-// the table of pairs, which is at most half full.
+// Encoding: (1) special tokens are found in the text, (2) the stretches between them go to the
+// kind's own code, (3) bos and eos are put around. Decoding is a lookup: what each token stands for
+// is computed once. Memory is about twice the texts of the vocabulary, plus 16 bytes for each place
+// in the table of pairs, which is at most half full.
 #include "model/tokenizer.h"
 
 #include <stdio.h>
@@ -12,12 +12,14 @@
 #include "core/utf8.h"
 #include "model/tokenizer_impl.h"
 
+// Control tokens that end an answer.
 static const char *const end_names[] = {
     "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "<|eom_id|>", "<|end|>",
     "<|end_story|>", "<end_of_turn>", "</s>"};
 
 // ---- making
 
+// What the rest of the code relies on without looking again.
 static enum ley_status check(const struct ley_vocab *vocab) {
     const int32_t id[] = {vocab->bos, vocab->eos, vocab->unknown};
     if (vocab->n_tokens < 1) {
@@ -65,7 +67,7 @@ static enum ley_status copy_tokens(struct ley_tokenizer *tokenizer,
     char *at = tokenizer->pool;
     for (size_t i = 0; i < n; i++) {
         struct ley_string text = vocab->token[i];
-        memcpy(at, text.text, text.n);
+        memcpy(at, text.n > 0 ? text.text : "", text.n);
         tokenizer->token[i] = (struct ley_string){at, text.n};
         tokenizer->type[i] = vocab->type ? vocab->type[i] : LEY_TOKEN_NORMAL;
         tokenizer->longest_token =
@@ -99,6 +101,7 @@ static size_t visit_characters(struct ley_tokenizer *tokenizer, bool adds) {
     return n;
 }
 
+// From token texts to ids, with room for more symbols.
 static enum ley_status map_tokens(struct ley_tokenizer *tokenizer, size_t n_extra) {
     LEY_TRY(string_map_create(&tokenizer->map, tokenizer->token,
                               (size_t)tokenizer->n_tokens + n_extra));
@@ -128,6 +131,7 @@ static enum ley_status add_characters(struct ley_tokenizer *tokenizer) {
     return LEY_OK;
 }
 
+// The order matters: kinds look tokens up in the map, and characters come after all tokens.
 static enum ley_status build(struct ley_tokenizer *tokenizer, const struct ley_vocab *vocab) {
     LEY_TRY(check(vocab));
     LEY_TRY(copy_tokens(tokenizer, vocab));
@@ -141,6 +145,7 @@ static enum ley_status build(struct ley_tokenizer *tokenizer, const struct ley_v
     return spm_build(tokenizer, vocab);
 }
 
+// All fallible work is here; a failure leaves nothing behind.
 enum ley_status ley_tokenizer_create(struct ley_tokenizer **out, const struct ley_vocab *vocab) {
     struct ley_tokenizer *tokenizer = ley_alloc(1, sizeof *tokenizer);
     *out = NULL;
@@ -171,6 +176,7 @@ void ley_tokenizer_destroy(struct ley_tokenizer *tokenizer) {
     pre_tokenizer_destroy(tokenizer->pre);
     specials_destroy(&tokenizer->specials);
     pair_table_destroy(&tokenizer->pairs);
+    pair_table_destroy(&tokenizer->adjacent);
     string_map_destroy(&tokenizer->map);
     ley_free(tokenizer->token);
     ley_free(tokenizer->bytes);
@@ -181,6 +187,7 @@ void ley_tokenizer_destroy(struct ley_tokenizer *tokenizer) {
 
 // ---- encoding
 
+// Grows by half, so appending n ids costs O(n).
 enum ley_status encoder_reserve(struct encoder *encoder, size_t n) {
     struct ley_tokens *tokens = encoder->tokens;
     if (n <= encoder->capacity - tokens->n) {
@@ -204,6 +211,7 @@ void encoder_push(struct encoder *encoder, int32_t id) {
     encoder->tokens->id[encoder->tokens->n++] = id;
 }
 
+// Text between special tokens.
 static enum ley_status encode_stretch(struct encoder *encoder, struct ley_string text) {
     if (text.n == 0) {
         return LEY_OK;
@@ -212,6 +220,7 @@ static enum ley_status encode_stretch(struct encoder *encoder, struct ley_string
                                                           : spm_encode(encoder, text);
 }
 
+// Alternates between stretches and special tokens until the text is used up.
 static enum ley_status encode_text(struct encoder *encoder, struct ley_string text,
                                    bool parse_control) {
     for (size_t from = 0; from < text.n;) {
@@ -229,6 +238,7 @@ static enum ley_status encode_text(struct encoder *encoder, struct ley_string te
     return LEY_OK;
 }
 
+// A third of an id per byte is enough room for most texts.
 static enum ley_status encode(struct encoder *encoder, struct ley_string text, unsigned flags) {
     const struct ley_tokenizer *tokenizer = encoder->tokenizer;
     encoder->printable = ley_alloc(2, tokenizer->longest_token); // two bytes per byte
@@ -295,6 +305,7 @@ static size_t write_text(char *out, const struct ley_tokenizer *tokenizer, const
     return total;
 }
 
+// Twice over the ids: to count, then to write.
 enum ley_status ley_tokenizer_decode(char **text, size_t *n_bytes,
                                      const struct ley_tokenizer *tokenizer, const int32_t *id,
                                      size_t n, bool with_control) {
@@ -352,6 +363,7 @@ int32_t ley_tokenizer_eos(const struct ley_tokenizer *tokenizer) {
     return tokenizer->eos;
 }
 
+// Chat models often end a turn with another token than the eos of their file.
 bool ley_tokenizer_is_end(const struct ley_tokenizer *tokenizer, int32_t id) {
     if (id >= 0 && id == tokenizer->eos) {
         return true;

@@ -1,10 +1,11 @@
 // tokenizer.h - text to token ids and back.
 //
-// Two kinds (enum ley_vocab_kind): byte-level BPE, which cuts text by a regular expression and joins
-// bytes by ranked merges, and SentencePiece-style BPE, which joins characters of the whole text by
-// the scores of tokens. Any bytes may be encoded, also zero bytes and such that are no UTF-8; the
-// tokens decode to the same bytes, with two exceptions that lie in the vocabulary: bytes it has no
-// token for (counted in n_lost), and U+2581 in SentencePiece text, which stands for a space there.
+// Two kinds (enum ley_vocab_kind): byte-level BPE, which cuts text by a regular expression and
+// joins bytes by ranked merges, and SentencePiece-style BPE, which joins characters of the whole
+// text by the scores of tokens. Any bytes may be encoded, also zero bytes and such that are no
+// UTF-8; the tokens decode to the same bytes, with two exceptions that lie in the vocabulary: bytes
+// it has no token for (counted in n_lost), and U+2581 in SentencePiece text, which stands for a
+// space there.
 //
 // A tokenizer is read only once made: threads may share it. Encoding n bytes takes O(n log n) time.
 #pragma once
@@ -65,7 +66,8 @@ LEY_MUST_CHECK enum ley_status ley_tokenizer_decode(char **text, size_t *n_bytes
 
 // out (zero-terminated, cut to n_out) <- token `id` as one line to show: control characters and
 // bytes that are no UTF-8 as \n, \t, \xNN.
-void ley_tokenizer_print(char *out, size_t n_out, const struct ley_tokenizer *tokenizer, int32_t id);
+void ley_tokenizer_print(char *out, size_t n_out, const struct ley_tokenizer *tokenizer,
+                         int32_t id);
 
 // Id of the token whose stored text is `text` ("<|im_end|>"), or -1.
 int32_t ley_tokenizer_find(const struct ley_tokenizer *tokenizer, const char *text);

@@ -18,6 +18,7 @@ struct ley_tokenizer {
     int8_t *type;             // [n_tokens]
     struct string_map map;    // of token[]
     struct pair_table pairs;
+    struct pair_table adjacent; // characters that are neighbours inside some token (SentencePiece)
     struct specials specials;
     struct pre_tokenizer *pre;
     int32_t byte_id[256]; // token of one byte, -1: none

@@ -1,0 +1,315 @@
+// gguf_model.c - the gpt2 and llama architectures as GGUF files name them
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "model/model_file_impl.h"
+
+// Names of the tensors; %d is the layer. Where gpt2 keeps q, k and v in one matrix, the part counts
+// them: 1, 2, 3.
+static const struct {
+    enum ley_weight weight;
+    const char *name;
+    int part;
+} tensor_names[] = {
+    {LEY_WEIGHT_TOKEN_EMBEDDING, "token_embd.weight", 0},
+    {LEY_WEIGHT_POSITION_EMBEDDING, "position_embd.weight", 0},
+    {LEY_WEIGHT_ROPE_FACTORS, "rope_freqs.weight", 0},
+    {LEY_WEIGHT_ATTN_NORM, "blk.%d.attn_norm.weight", 0},
+    {LEY_WEIGHT_ATTN_NORM_BIAS, "blk.%d.attn_norm.bias", 0},
+    {LEY_WEIGHT_ATTN_Q, "blk.%d.attn_q.weight", 0},
+    {LEY_WEIGHT_ATTN_K, "blk.%d.attn_k.weight", 0},
+    {LEY_WEIGHT_ATTN_V, "blk.%d.attn_v.weight", 0},
+    {LEY_WEIGHT_ATTN_Q_BIAS, "blk.%d.attn_q.bias", 0},
+    {LEY_WEIGHT_ATTN_K_BIAS, "blk.%d.attn_k.bias", 0},
+    {LEY_WEIGHT_ATTN_V_BIAS, "blk.%d.attn_v.bias", 0},
+    {LEY_WEIGHT_ATTN_Q, "blk.%d.attn_qkv.weight", 1},
+    {LEY_WEIGHT_ATTN_K, "blk.%d.attn_qkv.weight", 2},
+    {LEY_WEIGHT_ATTN_V, "blk.%d.attn_qkv.weight", 3},
+    {LEY_WEIGHT_ATTN_Q_BIAS, "blk.%d.attn_qkv.bias", 1},
+    {LEY_WEIGHT_ATTN_K_BIAS, "blk.%d.attn_qkv.bias", 2},
+    {LEY_WEIGHT_ATTN_V_BIAS, "blk.%d.attn_qkv.bias", 3},
+    {LEY_WEIGHT_ATTN_OUT, "blk.%d.attn_output.weight", 0},
+    {LEY_WEIGHT_ATTN_OUT_BIAS, "blk.%d.attn_output.bias", 0},
+    {LEY_WEIGHT_FFN_NORM, "blk.%d.ffn_norm.weight", 0},
+    {LEY_WEIGHT_FFN_NORM_BIAS, "blk.%d.ffn_norm.bias", 0},
+    {LEY_WEIGHT_FFN_GATE, "blk.%d.ffn_gate.weight", 0},
+    {LEY_WEIGHT_FFN_UP, "blk.%d.ffn_up.weight", 0},
+    {LEY_WEIGHT_FFN_UP_BIAS, "blk.%d.ffn_up.bias", 0},
+    {LEY_WEIGHT_FFN_DOWN, "blk.%d.ffn_down.weight", 0},
+    {LEY_WEIGHT_FFN_DOWN_BIAS, "blk.%d.ffn_down.bias", 0},
+    {LEY_WEIGHT_FINAL_NORM, "output_norm.weight", 0},
+    {LEY_WEIGHT_FINAL_NORM_BIAS, "output_norm.bias", 0},
+    {LEY_WEIGHT_OUTPUT, "output.weight", 0},
+};
+
+enum { N_NAMES = sizeof tensor_names / sizeof tensor_names[0] };
+
+// A size from "<architecture>.<key>"; absent: `otherwise` (0 then fails the check of the config).
+static int size_of(const struct ley_model_file *file, const char *architecture, const char *key,
+                   double otherwise) {
+    char name[128];
+    snprintf(name, sizeof name, "%s.%s", architecture, key);
+    double x = ley_gguf_number(&file->gguf, name, otherwise);
+    return x >= 0 && x <= INT_MAX && x == floor(x) ? (int)x : -1;
+}
+
+static double number_of(const struct ley_model_file *file, const char *architecture,
+                        const char *key, double otherwise) {
+    char name[128];
+    snprintf(name, sizeof name, "%s.%s", architecture, key);
+    return ley_gguf_number(&file->gguf, name, otherwise);
+}
+
+static void copy_name(char *out, size_t n_out, struct ley_string text) {
+    size_t n = text.n < n_out - 1 ? text.n : n_out - 1;
+    if (n > 0) {
+        memcpy(out, text.text, n);
+    }
+    out[n] = '\0';
+}
+
+static enum ley_status find_family(struct ley_model_config *config, char architecture[64],
+                                   const struct ley_model_file *file) {
+    copy_name(architecture, 64, ley_gguf_string(&file->gguf, "general.architecture"));
+    if (strcmp(architecture, "gpt2") == 0) {
+        config->family = LEY_FAMILY_GPT2;
+        config->activation = LEY_GELU_TANH;
+    } else if (strcmp(architecture, "llama") == 0) {
+        config->family = LEY_FAMILY_LLAMA;
+        config->activation = LEY_SWIGLU;
+        config->rope_layout = LEY_ROPE_PAIRS;
+    } else {
+        return ley_fail(LEY_E_FORMAT, "%s: architecture '%s' is not supported; gpt2 and llama are",
+                        file->path, architecture);
+    }
+    return LEY_OK;
+}
+
+static enum ley_status read_config(struct ley_model_file *file) {
+    struct ley_model_config *c = &file->config;
+    char arch[64];
+    LEY_TRY(find_family(c, arch, file));
+    copy_name(c->name, sizeof c->name, ley_gguf_string(&file->gguf, "general.name"));
+    c->n_layers = size_of(file, arch, "block_count", 0);
+    c->d_model = size_of(file, arch, "embedding_length", 0);
+    c->n_heads = size_of(file, arch, "attention.head_count", 0);
+    c->n_kv_heads = size_of(file, arch, "attention.head_count_kv", c->n_heads);
+    c->head_dim = size_of(file, arch, "attention.key_length",
+                          c->n_heads > 0 ? floor((double)c->d_model / c->n_heads) : 0);
+    c->d_ff = size_of(file, arch, "feed_forward_length", 0);
+    c->n_context = size_of(file, arch, "context_length", 0);
+    const struct ley_gguf_tensor *embedding = ley_gguf_find_tensor(&file->gguf, "token_embd.weight");
+    c->n_vocab = embedding && embedding->dim[1] <= INT_MAX ? (int)embedding->dim[1] : 0;
+    c->norm_eps = number_of(file, arch,
+                            c->family == LEY_FAMILY_GPT2 ? "attention.layer_norm_epsilon"
+                                                         : "attention.layer_norm_rms_epsilon",
+                            1e-5);
+    if (c->family == LEY_FAMILY_LLAMA) {
+        c->rope_dim = size_of(file, arch, "rope.dimension_count", c->head_dim);
+        c->rope_base = number_of(file, arch, "rope.freq_base", 10000);
+    }
+    if (size_of(file, arch, "attention.value_length", c->head_dim) != c->head_dim ||
+        number_of(file, arch, "expert_count", 0) != 0) {
+        return ley_fail(LEY_E_FORMAT, "%s: values of another width than keys, or experts, are not "
+                        "supported", file->path);
+    }
+    enum ley_status status = ley_model_config_check(c);
+    return status == LEY_OK ? LEY_OK : ley_fail_within(status, file->path);
+}
+
+// Linear scaling of positions is a common divisor of all rotary frequencies; others need a table.
+static enum ley_status check_rope_scaling(const struct ley_model_file *file) {
+    struct ley_string type = ley_gguf_string(&file->gguf, "llama.rope.scaling.type");
+    double factor = ley_gguf_number(&file->gguf, "llama.rope.scaling.factor", 1);
+    bool is_none = type.n == 0 || (type.n == 4 && memcmp(type.text, "none", 4) == 0);
+    if (!is_none && factor != 1) {
+        return ley_fail(LEY_E_FORMAT, "%s: rope scaling '%.*s' by %g is not supported in GGUF files",
+                        file->path, (int)type.n, type.text, factor);
+    }
+    return LEY_OK;
+}
+
+static enum ley_status fail_shape(const struct ley_model_file *file,
+                                  const struct ley_gguf_tensor *tensor, int64_t n_rows,
+                                  int64_t n_columns) {
+    return ley_fail(LEY_E_FORMAT, "%s: tensor %.*s is %lld x %lld, must be %lld x %lld", file->path,
+                    (int)tensor->name.n, tensor->name.text, (long long)tensor->dim[1],
+                    (long long)tensor->dim[0], (long long)n_rows, (long long)n_columns);
+}
+
+// Notes the place of one weight if its tensor exists. `part` 1..3: a third of rows (matrix) or of
+// the row (bias) that holds q, k and v; these are equal in gpt2.
+static enum ley_status place(struct ley_model_file *file, enum ley_weight weight, int layer,
+                             const char *name, int part) {
+    struct ley_weight_info info = ley_weight_info(&file->config, weight);
+    const struct ley_gguf_tensor *tensor = ley_gguf_find_tensor(&file->gguf, name);
+    if (!tensor) {
+        return LEY_OK;
+    }
+    bool is_row_part = part && info.n_rows == 1;
+    int64_t n_rows = part && !is_row_part ? 3 * info.n_rows : info.n_rows;
+    int64_t n_columns = is_row_part ? 3 * info.n_columns : info.n_columns;
+    if (tensor->dim[0] != n_columns || tensor->dim[1] != n_rows ||
+        tensor->dim[2] * tensor->dim[3] != 1) {
+        return fail_shape(file, tensor, n_rows, n_columns);
+    }
+    if (is_row_part && tensor->type->n_weights != 1) {
+        return ley_fail(LEY_E_FORMAT, "%s: the bias %s is quantised", file->path, name);
+    }
+    *ley_stored_at(file, weight, layer) = (struct ley_stored){
+        .data = tensor->data,
+        .type = tensor->type,
+        .n_columns = info.n_columns,
+        .first = part ? (part - 1) * info.n_rows : 0,
+    };
+    return LEY_OK;
+}
+
+enum ley_status ley_gguf_model_open(struct ley_model_file *file) {
+    LEY_TRY(read_config(file));
+    LEY_TRY(check_rope_scaling(file));
+    if ((uint64_t)file->config.n_layers > file->gguf.n_tensors) {
+        return ley_fail(LEY_E_FORMAT, "%s announces %d layers and holds %llu tensors", file->path,
+                        file->config.n_layers, (unsigned long long)file->gguf.n_tensors);
+    }
+    LEY_TRY(ley_stored_create(file));
+    for (int i = 0; i < N_NAMES; i++) {
+        bool is_per_layer = ley_weight_info(&file->config, tensor_names[i].weight).is_per_layer;
+        for (int layer = 0; layer < (is_per_layer ? file->config.n_layers : 1); layer++) {
+            char name[64];
+            if (is_per_layer) {
+                snprintf(name, sizeof name, tensor_names[i].name, layer);
+            } else {
+                snprintf(name, sizeof name, "%s", tensor_names[i].name);
+            }
+            LEY_TRY(place(file, tensor_names[i].weight, layer, name, tensor_names[i].part));
+        }
+    }
+    struct ley_string origin = ley_gguf_string(&file->gguf, "leyden.scaler.origin");
+    copy_name(file->origin, sizeof file->origin,
+              origin.n ? origin : (struct ley_string){"none", 4});
+    return LEY_OK;
+}
+
+// ---- vocabulary
+
+// Pre-tokenizers by the names that converters write.
+static const struct {
+    const char *name;
+    enum ley_pre_tokenizer pre;
+} pre_names[] = {
+    {"gpt-2", LEY_PRE_GPT2},       {"gpt2", LEY_PRE_GPT2},        {"default", LEY_PRE_GPT2},
+    {"smollm", LEY_PRE_SMOLLM},    {"llama-bpe", LEY_PRE_LLAMA3}, {"llama3", LEY_PRE_LLAMA3},
+    {"llama-v3", LEY_PRE_LLAMA3},
+};
+
+static enum ley_status find_kind(struct ley_vocab *vocab, const struct ley_model_file *file) {
+    char model[32], pre[32];
+    copy_name(model, sizeof model, ley_gguf_string(&file->gguf, "tokenizer.ggml.model"));
+    copy_name(pre, sizeof pre, ley_gguf_string(&file->gguf, "tokenizer.ggml.pre"));
+    if (strcmp(model, "llama") == 0) {
+        vocab->kind = LEY_VOCAB_SPM_BPE;
+        return LEY_OK;
+    }
+    if (strcmp(model, "gpt2") != 0) {
+        return ley_fail(LEY_E_FORMAT, "%s: tokenizer '%s' is not supported; gpt2 (byte-level BPE) and "
+                        "llama (SentencePiece) are", file->path, model);
+    }
+    vocab->kind = LEY_VOCAB_BYTE_BPE;
+    for (size_t i = 0; i < sizeof pre_names / sizeof pre_names[0]; i++) {
+        if (!*pre || strcmp(pre, pre_names[i].name) == 0) {
+            vocab->pre = *pre ? pre_names[i].pre : LEY_PRE_GPT2;
+            vocab->ignores_merges = vocab->pre == LEY_PRE_LLAMA3;
+            return LEY_OK;
+        }
+    }
+    return ley_fail(LEY_E_FORMAT, "%s: pre-tokenizer '%s' is not known", file->path, pre);
+}
+
+// An array that must have `n` items of numbers (or any number of strings: n = 0); NULL when absent.
+static enum ley_status find_array(const struct ley_gguf_pair **pair,
+                                  const struct ley_model_file *file, const char *key,
+                                  bool is_strings, uint64_t n) {
+    *pair = ley_gguf_find(&file->gguf, key);
+    if (*pair && (!(*pair)->is_array || ((*pair)->type == LEY_GGUF_STRING) != is_strings ||
+                  (!is_strings && (*pair)->n_items != n) || (*pair)->n_items > 1 << 24)) {
+        return ley_fail(LEY_E_FORMAT, "%s: %s is not an array of the right kind and length",
+                        file->path, key);
+    }
+    return LEY_OK;
+}
+
+static enum ley_status read_strings(struct ley_model_file *file, int which, const char *key,
+                                    int32_t *n) {
+    const struct ley_gguf_pair *pair;
+    LEY_TRY(find_array(&pair, file, key, true, 0));
+    *n = pair ? (int32_t)pair->n_items : 0;
+    if (!pair || file->strings[which]) {
+        return LEY_OK;
+    }
+    return ley_gguf_strings(&file->strings[which], pair);
+}
+
+static enum ley_status read_token_facts(struct ley_model_file *file, struct ley_vocab *vocab) {
+    const struct ley_gguf_pair *type, *score;
+    uint64_t n = (uint64_t)vocab->n_tokens;
+    LEY_TRY(find_array(&type, file, "tokenizer.ggml.token_type", false, n));
+    LEY_TRY(find_array(&score, file, "tokenizer.ggml.scores", false, n));
+    if (type && !file->token_type) {
+        file->token_type = ley_alloc((size_t)n, 1);
+    }
+    if (score && !file->token_score) {
+        file->token_score = ley_alloc((size_t)n, sizeof(float));
+    }
+    if ((type && !file->token_type) || (score && !file->token_score)) {
+        return ley_fail_memory("the vocabulary", (size_t)n, 5);
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        double kind = type ? ley_gguf_item(type, i) : 1;
+        if (type) {
+            file->token_type[i] = (int8_t)(kind >= 1 && kind <= 6 ? kind : 1);
+        }
+        if (score) {
+            file->token_score[i] = (float)ley_gguf_item(score, i);
+        }
+    }
+    vocab->type = file->token_type;
+    vocab->score = file->token_score;
+    return LEY_OK;
+}
+
+// A token id, or -1 when absent or outside the vocabulary.
+static int32_t token_id(const struct ley_model_file *file, const char *key, int32_t n_tokens) {
+    double id = ley_gguf_number(&file->gguf, key, -1);
+    return id >= 0 && id < n_tokens ? (int32_t)id : -1;
+}
+
+enum ley_status ley_gguf_model_vocab(struct ley_model_file *file, struct ley_vocab *vocab) {
+    const struct ley_gguf *gguf = &file->gguf;
+    *vocab = (struct ley_vocab){.n_tokens = 0};
+    LEY_TRY(find_kind(vocab, file));
+    LEY_TRY(read_strings(file, 0, "tokenizer.ggml.tokens", &vocab->n_tokens));
+    LEY_TRY(read_strings(file, 1, "tokenizer.ggml.merges", &vocab->n_merges));
+    if (vocab->n_tokens == 0) {
+        return ley_fail(LEY_E_FORMAT, "%s holds no vocabulary (tokenizer.ggml.tokens)", file->path);
+    }
+    LEY_TRY(read_token_facts(file, vocab));
+    if (vocab->kind == LEY_VOCAB_SPM_BPE && !vocab->score) {
+        return ley_fail(LEY_E_FORMAT, "%s: a llama vocabulary needs tokenizer.ggml.scores",
+                        file->path);
+    }
+    vocab->token = file->strings[0];
+    vocab->merge = file->strings[1];
+    bool is_spm = vocab->kind == LEY_VOCAB_SPM_BPE;
+    vocab->bos = token_id(file, "tokenizer.ggml.bos_token_id", vocab->n_tokens);
+    vocab->eos = token_id(file, "tokenizer.ggml.eos_token_id", vocab->n_tokens);
+    vocab->unknown = token_id(file, "tokenizer.ggml.unknown_token_id", vocab->n_tokens);
+    vocab->adds_bos = ley_gguf_number(gguf, "tokenizer.ggml.add_bos_token", is_spm) != 0;
+    vocab->adds_eos = ley_gguf_number(gguf, "tokenizer.ggml.add_eos_token", 0) != 0;
+    vocab->adds_space_prefix = ley_gguf_number(gguf, "tokenizer.ggml.add_space_prefix", is_spm) != 0;
+    vocab->chat_template = ley_gguf_string(gguf, "tokenizer.chat_template");
+    return LEY_OK;
+}

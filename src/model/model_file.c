@@ -1,0 +1,330 @@
+// model_file.c - one view of a model on disk, whatever its format
+//
+// At opening every weight gets its place in the mapped bytes (struct ley_stored); reading is then
+// the same for all formats: decode rows, or gather columns where the matrix is stored transposed.
+#include "model/model_file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "core/memory.h"
+#include "model/gguf_write.h"
+#include "model/model_file_impl.h"
+
+struct ley_stored *ley_stored_at(struct ley_model_file *file, enum ley_weight weight, int layer) {
+    return &file->stored[(size_t)layer * LEY_N_WEIGHTS + weight];
+}
+
+enum ley_status ley_stored_create(struct ley_model_file *file) {
+    size_t n = (size_t)file->config.n_layers * LEY_N_WEIGHTS;
+    file->stored = ley_alloc(n, sizeof *file->stored);
+    return file->stored ? LEY_OK : ley_fail_memory(file->path, n, sizeof *file->stored);
+}
+
+// gpt2 has norms with biases and learned positions, llama a gate; a bias that is absent is zero.
+static bool is_needed(const struct ley_model_config *config, enum ley_weight weight) {
+    bool is_gpt2 = config->family == LEY_FAMILY_GPT2;
+    switch (weight) {
+    case LEY_WEIGHT_POSITION_EMBEDDING:
+    case LEY_WEIGHT_ATTN_NORM_BIAS:
+    case LEY_WEIGHT_FFN_NORM_BIAS:
+    case LEY_WEIGHT_FINAL_NORM_BIAS:
+        return is_gpt2;
+    case LEY_WEIGHT_FFN_GATE:
+        return !is_gpt2;
+    case LEY_WEIGHT_ROPE_FACTORS:
+    case LEY_WEIGHT_OUTPUT:
+    case LEY_WEIGHT_ATTN_Q_BIAS:
+    case LEY_WEIGHT_ATTN_K_BIAS:
+    case LEY_WEIGHT_ATTN_V_BIAS:
+    case LEY_WEIGHT_ATTN_OUT_BIAS:
+    case LEY_WEIGHT_FFN_UP_BIAS:
+    case LEY_WEIGHT_FFN_DOWN_BIAS:
+        return false;
+    default:
+        return true;
+    }
+}
+
+enum ley_status ley_stored_check(struct ley_model_file *file) {
+    for (int weight = 0; weight < LEY_N_WEIGHTS; weight++) {
+        struct ley_weight_info info = ley_weight_info(&file->config, (enum ley_weight)weight);
+        int n_layers = info.is_per_layer ? file->config.n_layers : 1;
+        for (int layer = 0; layer < n_layers; layer++) {
+            if (is_needed(&file->config, (enum ley_weight)weight) &&
+                !ley_stored_at(file, (enum ley_weight)weight, layer)->data) {
+                return ley_fail(LEY_E_FORMAT, "%s lacks the tensor for %s of layer %d", file->path,
+                                info.name, layer);
+            }
+        }
+    }
+    return LEY_OK;
+}
+
+// Maps a GGUF file and reads its tables.
+static enum ley_status map_gguf(struct ley_model_file *file) {
+    file->is_gguf = true;
+    file->map = ley_alloc(1, sizeof *file->map);
+    if (!file->map) {
+        return ley_fail_memory(file->path, 1, sizeof *file->map);
+    }
+    file->n_maps = 1;
+    LEY_TRY(ley_map_open(file->map, file->path));
+    return ley_gguf_read(&file->gguf, file->map->bytes, file->map->n_bytes, file->path);
+}
+
+static enum ley_status create(struct ley_model_file **file, bool *is_folder, const char *path) {
+    struct stat info;
+    *file = NULL;
+    if (strlen(path) >= sizeof(*file)->path) {
+        return ley_fail(LEY_E_ARGUMENT, "the name of the model is too long");
+    }
+    if (stat(path, &info) != 0) {
+        return ley_fail(LEY_E_IO, "cannot open model %s: no such file or folder", path);
+    }
+    *is_folder = S_ISDIR(info.st_mode);
+    *file = ley_alloc(1, sizeof **file);
+    if (!*file) {
+        return ley_fail_memory(path, 1, sizeof **file);
+    }
+    snprintf((*file)->path, sizeof (*file)->path, "%s", path);
+    return LEY_OK;
+}
+
+static enum ley_status open_model(struct ley_model_file *file, bool is_folder) {
+    if (is_folder) {
+        LEY_TRY(ley_hf_model_open(file));
+    } else {
+        LEY_TRY(map_gguf(file));
+        LEY_TRY(ley_gguf_model_open(file));
+    }
+    return ley_stored_check(file);
+}
+
+enum ley_status ley_model_file_open(struct ley_model_file **file, const char *path) {
+    struct ley_model_file *made;
+    bool is_folder = false;
+    *file = NULL;
+    LEY_TRY(create(&made, &is_folder, path));
+    enum ley_status status = open_model(made, is_folder);
+    if (status != LEY_OK) {
+        ley_model_file_close(made);
+        return status;
+    }
+    *file = made;
+    return LEY_OK;
+}
+
+enum ley_status ley_model_file_open_vocab(struct ley_model_file **file, const char *path) {
+    struct ley_model_file *made;
+    bool is_folder = false;
+    *file = NULL;
+    LEY_TRY(create(&made, &is_folder, path));
+    enum ley_status status = is_folder ? LEY_OK : map_gguf(made);
+    if (status != LEY_OK) {
+        ley_model_file_close(made);
+        return status;
+    }
+    *file = made;
+    return LEY_OK;
+}
+
+void ley_model_file_close(struct ley_model_file *file) {
+    if (!file) {
+        return;
+    }
+    ley_gguf_destroy(&file->gguf);
+    for (int i = 0; i < file->n_maps; i++) {
+        ley_map_close(&file->map[i]);
+    }
+    ley_free(file->map);
+    ley_free(file->stored);
+    ley_free(file->strings[0]);
+    ley_free(file->strings[1]);
+    ley_free(file->token_type);
+    ley_free(file->token_score);
+    ley_hf_vocab_destroy(file->hf_vocab);
+    ley_free(file);
+}
+
+const struct ley_model_config *ley_model_file_config(const struct ley_model_file *file) {
+    return &file->config;
+}
+
+// ---- weights
+
+static bool has_weight(void *context, enum ley_weight weight, int layer) {
+    return ley_stored_at(context, weight, layer)->data != NULL;
+}
+
+// One weight of a stored row, for matrices that are stored transposed.
+static enum ley_status gather(float *out, const struct ley_stored *stored, int64_t n_columns,
+                              int64_t first_row, int64_t n_rows) {
+    const struct ley_block_type *type = stored->type;
+    int64_t n_blocks = stored->n_columns / type->n_weights;
+    float *row = ley_alloc((size_t)stored->n_columns, sizeof *row);
+    if (!row) {
+        return ley_fail_memory("a row of weights", (size_t)stored->n_columns, sizeof *row);
+    }
+    for (int64_t c = 0; c < n_columns; c++) { // stored row c holds input c of all outputs
+        ley_blocks_decode(row, type, stored->data + c * n_blocks * type->n_bytes, n_blocks);
+        for (int64_t r = 0; r < n_rows; r++) {
+            out[r * n_columns + c] = row[stored->first + first_row + r];
+        }
+    }
+    ley_free(row);
+    return LEY_OK;
+}
+
+static enum ley_status read_weight(void *context, float *out, enum ley_weight weight, int layer,
+                                   int64_t first_row, int64_t n_rows) {
+    struct ley_model_file *file = context;
+    const struct ley_stored *stored = ley_stored_at(file, weight, layer);
+    struct ley_weight_info info = ley_weight_info(&file->config, weight);
+    if (stored->is_transposed) {
+        return gather(out, stored, info.n_columns, first_row, n_rows);
+    }
+    int64_t n_blocks = info.n_columns / stored->type->n_weights;
+    if (info.n_columns % stored->type->n_weights != 0) { // a part of one stored row: q of q, k, v
+        return ley_fail(LEY_E_FORMAT, "%s: %s is quantised across its parts", file->path, info.name);
+    }
+    ley_blocks_decode(out, stored->type,
+                      stored->data + (stored->first + first_row) * n_blocks * stored->type->n_bytes,
+                      n_rows * n_blocks);
+    return LEY_OK;
+}
+
+struct ley_weight_source ley_model_file_source(const struct ley_model_file *file) {
+    return (struct ley_weight_source){(void *)(uintptr_t)file, has_weight, read_weight};
+}
+
+// ---- vocabulary
+
+enum ley_status ley_model_file_vocab(struct ley_model_file *file, struct ley_vocab *vocab) {
+    if (file->is_gguf) {
+        return ley_gguf_model_vocab(file, vocab);
+    }
+    if (!file->hf_vocab) {
+        LEY_TRY(ley_hf_vocab_load(&file->hf_vocab, file->path));
+    }
+    *vocab = *ley_hf_vocab_get(file->hf_vocab);
+    return LEY_OK;
+}
+
+// ---- what Leyden keeps in a model file
+
+static void scaler_key(char key[64], enum ley_signal signal, char which) {
+    snprintf(key, 64, "leyden.scaler.%s.%c", ley_signal_name(signal), which);
+}
+
+static enum ley_status read_scaler(struct ley_scaler *scaler, uint64_t n,
+                                   const struct ley_model_file *file, enum ley_signal signal,
+                                   char which) {
+    char key[64];
+    scaler_key(key, signal, which);
+    const struct ley_gguf_pair *pair = ley_gguf_find(&file->gguf, key);
+    if (!pair || !pair->is_array || pair->type != LEY_GGUF_F32 || pair->n_items != n) {
+        return ley_fail(LEY_E_FORMAT, "%s: %s is not an array of %llu float32 values", file->path,
+                        key, (unsigned long long)n);
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        double x = ley_gguf_item(pair, i);
+        if (!(x > -1e30 && x < 1e30)) {
+            return ley_fail(LEY_E_FORMAT, "%s: %s holds a value that is not finite", file->path, key);
+        }
+        *(which == 'a' ? &scaler[i].a : &scaler[i].b) = x;
+    }
+    return LEY_OK;
+}
+
+enum ley_status ley_model_file_scalers(const struct ley_model_file *file,
+                                       struct ley_scaler_set *set, bool *has_scalers) {
+    const struct ley_model_config *config = &file->config;
+    struct ley_attention_shape shape = {config->n_heads, config->n_kv_heads, config->head_dim};
+    *has_scalers = file->is_gguf && ley_gguf_find(&file->gguf, "leyden.scaler.q.a");
+    if (!*has_scalers) {
+        return LEY_OK;
+    }
+    LEY_TRY(ley_scaler_set_create(set, config->n_layers, &shape));
+    enum ley_status status = LEY_OK;
+    for (int i = 0; status == LEY_OK && i < 2 * LEY_N_SIGNALS; i++) {
+        enum ley_signal signal = (enum ley_signal)(i / 2);
+        int n_heads = ley_attention_n_heads(&shape, signal);
+        status = read_scaler(set->scaler[signal], (uint64_t)config->n_layers * (uint64_t)n_heads,
+                             file, signal, i % 2 ? 'b' : 'a');
+    }
+    if (status != LEY_OK) {
+        ley_scaler_set_destroy(set);
+    }
+    return status;
+}
+
+const char *ley_model_file_scaler_origin(const struct ley_model_file *file) {
+    return file->origin;
+}
+
+struct ley_string ley_model_file_hardware(const struct ley_model_file *file) {
+    return ley_gguf_string(&file->gguf, "leyden.hardware");
+}
+
+// Adds the a's or the b's of one signal, all layers and heads.
+static enum ley_status add_scaler(struct ley_gguf_builder *builder, const struct ley_scaler_set *set,
+                                  enum ley_signal signal, char which) {
+    size_t n = (size_t)set->n_layers * (size_t)ley_attention_n_heads(&set->shape, signal);
+    float *values = ley_alloc(n, sizeof *values);
+    char key[64];
+    if (!values) {
+        return ley_fail_memory("scalers", n, sizeof *values);
+    }
+    for (size_t i = 0; i < n; i++) {
+        const struct ley_scaler *scaler = &set->scaler[signal][i];
+        values[i] = (float)(which == 'a' ? scaler->a : scaler->b);
+    }
+    scaler_key(key, signal, which);
+    ley_gguf_add_f32_array(builder, key, values, n);
+    ley_free(values);
+    return LEY_OK;
+}
+
+static bool is_ours(const struct ley_gguf_pair *pair) {
+    return pair->key.n > 7 && memcmp(pair->key.text, "leyden.", 7) == 0;
+}
+
+static enum ley_status add_pairs(struct ley_gguf_builder *builder,
+                                 const struct ley_model_file *file,
+                                 const struct ley_scaler_set *set, const char *hardware,
+                                 const char *origin) {
+    for (uint64_t i = 0; i < file->gguf.n_pairs; i++) {
+        const struct ley_gguf_pair *pair = &file->gguf.pair[i];
+        bool is_alignment = pair == ley_gguf_find(&file->gguf, "general.alignment");
+        if (!is_ours(pair) && !is_alignment) { // written with the default alignment
+            ley_gguf_add_pair(builder, pair);
+        }
+    }
+    ley_gguf_add_string(builder, "leyden.hardware",
+                        (struct ley_string){hardware, strlen(hardware)});
+    ley_gguf_add_string(builder, "leyden.scaler.origin", (struct ley_string){origin, strlen(origin)});
+    for (int i = 0; i < 2 * LEY_N_SIGNALS; i++) {
+        LEY_TRY(add_scaler(builder, set, (enum ley_signal)(i / 2), i % 2 ? 'b' : 'a'));
+    }
+    return LEY_OK;
+}
+
+enum ley_status ley_model_file_save_scalers(const char *path, const struct ley_model_file *file,
+                                            const struct ley_scaler_set *set, const char *hardware,
+                                            const char *origin) {
+    struct ley_gguf_builder *builder;
+    if (!file->is_gguf) {
+        return ley_fail(LEY_E_ARGUMENT, "%s is a Hugging Face folder; leyden convert makes a GGUF file "
+                        "of it, which can hold scalers", file->path);
+    }
+    LEY_TRY(ley_gguf_builder_create(&builder));
+    enum ley_status status = add_pairs(builder, file, set, hardware, origin);
+    if (status == LEY_OK) {
+        status = ley_gguf_write(path, builder, file->gguf.tensor, (size_t)file->gguf.n_tensors, NULL);
+    }
+    ley_gguf_builder_destroy(builder);
+    return status;
+}
