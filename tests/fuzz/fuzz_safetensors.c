@@ -1,7 +1,7 @@
 // fuzz_safetensors.c - any bytes as a safetensors file; without their first eight, as an index too
 #include <stdlib.h>
 
-#include "model/safetensors.h"
+#include "leyden.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

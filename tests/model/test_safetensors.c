@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/safetensors.h"
 #include "support/container.h"
 #include "support/support.h"
 
