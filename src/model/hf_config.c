@@ -23,7 +23,8 @@ static enum ley_status read_size(int *size, const struct cJSON *object, const ch
     int32_t given = hf_json_id(hf_json_get(object, key));
     bool is_absent = !is_given(object, key);
     if (is_absent ? otherwise == 0 : given < 1) {
-        return ley_fail(LEY_E_FORMAT, "config.json: %s is missing, or no whole number above 0", key);
+        return ley_fail(LEY_E_FORMAT, "config.json: %s is missing, or no whole number above 0",
+                        key);
     }
     *size = is_absent ? otherwise : given;
     return LEY_OK;
@@ -66,8 +67,10 @@ static enum ley_status read_scaling(struct hf_rope_scaling *scaling, const struc
     }
     bool is_llama3 = strcmp(type, "llama3") == 0;
     if (!is_llama3 && strcmp(type, "linear") != 0) {
-        return ley_fail(LEY_E_FORMAT, "config.json: rope scaling '%.40s' is not supported; default, "
-                        "linear and llama3 are", type);
+        return ley_fail(LEY_E_FORMAT,
+                        "config.json: rope scaling '%.40s' is not supported; default, "
+                        "linear and llama3 are",
+                        type);
     }
     scaling->kind = is_llama3 ? HF_ROPE_LLAMA3 : HF_ROPE_LINEAR;
     LEY_TRY(read_number(&scaling->factor, rope, "factor", 0));
@@ -78,8 +81,10 @@ static enum ley_status read_scaling(struct hf_rope_scaling *scaling, const struc
     LEY_TRY(read_number(&scaling->high_factor, rope, "high_freq_factor", 0));
     LEY_TRY(read_number(&scaling->old_context, rope, "original_max_position_embeddings", 0));
     if (!(scaling->high_factor > scaling->low_factor)) {
-        return ley_fail(LEY_E_FORMAT, "config.json: high_freq_factor is %g, must be above "
-                        "low_freq_factor (%g)", scaling->high_factor, scaling->low_factor);
+        return ley_fail(LEY_E_FORMAT,
+                        "config.json: high_freq_factor is %g, must be above "
+                        "low_freq_factor (%g)",
+                        scaling->high_factor, scaling->low_factor);
     }
     return LEY_OK;
 }
@@ -126,7 +131,7 @@ void hf_config_rope_factors(float *factor, const struct hf_config *config) {
     int n = config->model.rope_dim;
     for (int i = 0; i < n / 2; i++) {
         double frequency = pow(config->model.rope_base, -2.0 * i / n);
-        double divisor = scaling->kind == HF_ROPE_LLAMA3 ? llama3_factor(scaling, frequency)
+        double divisor = scaling->kind == HF_ROPE_LLAMA3   ? llama3_factor(scaling, frequency)
                          : scaling->kind == HF_ROPE_LINEAR ? scaling->factor
                                                            : 1;
         factor[i] = (float)divisor;
@@ -136,7 +141,8 @@ void hf_config_rope_factors(float *factor, const struct hf_config *config) {
 // ---- architectures
 
 static enum ley_status fail_activation(const char *key, const char *given, const char *known) {
-    return ley_fail(LEY_E_FORMAT, "config.json: %s '%.40s' is not supported; %s", key, given, known);
+    return ley_fail(LEY_E_FORMAT, "config.json: %s '%.40s' is not supported; %s", key, given,
+                    known);
 }
 
 static enum ley_status read_llama(struct hf_config *config, const struct cJSON *root) {
@@ -204,7 +210,7 @@ static enum ley_status read_family(struct hf_config *config, const struct cJSON 
     const struct cJSON *classes = hf_json_get(root, "architectures");
     if (type[0] == '\0' && cJSON_IsArray(classes) && cJSON_IsString(classes->child)) {
         class_name = classes->child->valuestring;
-        type = strncmp(class_name, "Llama", 5) == 0 ? "llama"
+        type = strncmp(class_name, "Llama", 5) == 0  ? "llama"
                : strncmp(class_name, "GPT2", 4) == 0 ? "gpt2"
                                                      : "";
     }
@@ -214,13 +220,16 @@ static enum ley_status read_family(struct hf_config *config, const struct cJSON 
     if (strcmp(type, "gpt2") == 0) {
         return read_gpt2(config, root);
     }
-    return ley_fail(LEY_E_FORMAT, "config.json: architecture '%.60s' is not supported; gpt2 and "
-                    "llama are", class_name);
+    return ley_fail(LEY_E_FORMAT,
+                    "config.json: architecture '%.60s' is not supported; gpt2 and "
+                    "llama are",
+                    class_name);
 }
 
 static enum ley_status read_config(struct hf_config *config, const struct cJSON *root) {
     if (is_given(root, "quantization_config")) {
-        return ley_fail(LEY_E_FORMAT, "config.json: quantised weights (quantization_config) are not "
+        return ley_fail(LEY_E_FORMAT,
+                        "config.json: quantised weights (quantization_config) are not "
                         "supported in a folder; take the F32, F16 or BF16 model, or a GGUF file");
     }
     if (is_given(root, "tie_word_embeddings")) {

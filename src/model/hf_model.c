@@ -24,7 +24,7 @@ struct opening {
 
 // ---- names
 
-// How a weight lies in its tensor: a vector, a matrix (outputs, inputs), a matrix (inputs, outputs),
+// How a weight lies in its tensor: a vector, a matrix (outputs, inputs), one (inputs, outputs),
 // or the third 0, 1 or 2 of one.
 enum form { VECTOR, MATRIX, TRANSPOSED, THIRD_OF_VECTOR, THIRD_OF_TRANSPOSED };
 
@@ -72,7 +72,8 @@ static const struct name_row llama_names[] = {
     {LEY_WEIGHT_FINAL_NORM, "norm.weight", VECTOR, 0},
 };
 
-static const struct name_row llama_bias_names[] = { // attention_bias
+static const struct name_row llama_bias_names[] = {
+    // attention_bias
     {LEY_WEIGHT_ATTN_Q_BIAS, "self_attn.q_proj.bias", VECTOR, 0},
     {LEY_WEIGHT_ATTN_K_BIAS, "self_attn.k_proj.bias", VECTOR, 0},
     {LEY_WEIGHT_ATTN_V_BIAS, "self_attn.v_proj.bias", VECTOR, 0},
@@ -124,11 +125,14 @@ static enum ley_status read_index(struct opening *opening) {
         return LEY_OK;
     }
     if (!ley_file_exists(path)) {
-        return ley_fail(LEY_E_IO, "no model.safetensors, nor %s (weights in other formats, such as "
-                        "pytorch_model.bin, are not read)", name);
+        return ley_fail(LEY_E_IO,
+                        "no model.safetensors, nor %s (weights in other formats, such as "
+                        "pytorch_model.bin, are not read)",
+                        name);
     }
     LEY_TRY(ley_file_read(&text, &n, path, MAX_INDEX_BYTES));
-    enum ley_status status = ley_shard_index_read(&opening->index, (struct ley_string){text, n}, name);
+    enum ley_status status =
+        ley_shard_index_read(&opening->index, (struct ley_string){text, n}, name);
     ley_free(text);
     return status;
 }
@@ -261,8 +265,8 @@ static enum ley_status place_rows(struct opening *opening, const struct name_row
 // The output matrix, unless it is the token embedding.
 static enum ley_status place_output(struct opening *opening) {
     bool is_there = find_named(opening, output_name.name) != NULL;
-    bool is_tied = opening->config.tie == HF_TIED ||
-                   (opening->config.tie == HF_TIE_UNSAID && !is_there);
+    bool is_tied =
+        opening->config.tie == HF_TIED || (opening->config.tie == HF_TIE_UNSAID && !is_there);
     return is_tied ? LEY_OK : place_row(opening, &output_name, 0);
 }
 

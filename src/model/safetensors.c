@@ -159,8 +159,8 @@ static enum ley_status read_place(struct ley_safetensor *tensor, uint64_t n_valu
         return bad_tensor(container->name, tensor->name, "lies outside the file (truncated?)");
     }
     size_t value_bytes = dtype_bytes(tensor->dtype);
-    if (value_bytes > 0 && (__builtin_mul_overflow(n_values, value_bytes, &n_bytes) ||
-                            n_bytes != end - begin)) {
+    if (value_bytes > 0 &&
+        (__builtin_mul_overflow(n_values, value_bytes, &n_bytes) || n_bytes != end - begin)) {
         return bad_tensor(container->name, tensor->name, "has more or fewer bytes than its shape");
     }
     tensor->data = container->data + begin;
@@ -287,8 +287,10 @@ static enum ley_status read_entries(struct ley_shard_index *index, const struct 
     cJSON_ArrayForEach(item, map) {
         const char *file_name = cJSON_GetStringValue(item);
         if (!file_name || !is_plain_name(file_name)) {
-            return ley_fail(LEY_E_FORMAT, "%s: tensor %.100s is said to be in '%.100s', which is no "
-                            "plain file name", name, item->string, file_name ? file_name : "");
+            return ley_fail(LEY_E_FORMAT,
+                            "%s: tensor %.100s is said to be in '%.100s', which is no plain file "
+                            "name",
+                            name, item->string, file_name ? file_name : "");
         }
         index->file_name[index->n_entries] = file_name;
         index->entry[index->n_entries++] = (struct ley_shard_entry){item->string, file_name, 0};
@@ -360,8 +362,8 @@ void ley_shard_index_destroy(struct ley_shard_index *index) {
 int ley_shard_index_find(const struct ley_shard_index *index, const char *tensor) {
     const struct ley_shard_entry wanted = {.tensor = tensor};
     const struct ley_shard_entry *found =
-        index->n_entries ? bsearch(&wanted, index->entry, index->n_entries, sizeof wanted,
-                                   compare_entries)
-                         : NULL;
+        index->n_entries
+            ? bsearch(&wanted, index->entry, index->n_entries, sizeof wanted, compare_entries)
+            : NULL;
     return found ? found->file : -1;
 }

@@ -1,8 +1,8 @@
 // safetensors.h - the container of Hugging Face weights: a JSON header and tensors, read in place.
 //
 // Everything is checked when it is read: the header's length against the file, its nesting and its
-// size as a tree, ranges against the data, sizes against shapes, overlaps, names given twice. Tensor
-// data point into the bytes and live as long as they; names live as long as the struct.
+// size as a tree, ranges against the data, sizes against shapes, overlaps, names given twice.
+// Tensor data point into the bytes and live as long as they; names live as long as the struct.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -19,9 +19,9 @@ enum { LEY_SAFETENSORS_MAX_DIMS = 8 };
 
 struct ley_safetensor {
     const char *name;
-    const char *dtype;                 // as the file spells it, "BF16"
-    const struct ley_block_type *type; // F32, F16 or BF16; NULL: not a weight format known here
-    int n_dims;                        // 0: a single value
+    const char *dtype;                     // as the file spells it, "BF16"
+    const struct ley_block_type *type;     // F32, F16 or BF16; NULL: not a weight format known here
+    int n_dims;                            // 0: a single value
     int64_t dim[LEY_SAFETENSORS_MAX_DIMS]; // the last one is contiguous; unused ones are 1
     const uint8_t *data;
     size_t n_bytes;

@@ -97,23 +97,28 @@ static void check_weight(struct ley_model_file *file, enum ley_weight weight, in
         }
     }
     ASSERT_OK(source.read(source.context, got, weight, layer, 0, info.n_rows)); // all at once
-    size_t last = (size_t)(first + (info.n_rows - 1) * row_step + (info.n_columns - 1) * column_step);
+    size_t last =
+        (size_t)(first + (info.n_rows - 1) * row_step + (info.n_columns - 1) * column_step);
     assert_float_equal(got[info.n_rows * info.n_columns - 1], value_of(name, last), 0);
 }
 
 // ---- llama: width 8, 2 layers, 4 heads of 2, 2 key-value heads, feed-forward 12, 10 tokens
 
 #define LLAMA                                                                                      \
-    "\"model_type\":\"llama\",\"hidden_size\":8,\"num_hidden_layers\":2,\"num_attention_heads\":4," \
+    "\"model_type\":\"llama\",\"hidden_size\":8,\"num_hidden_layers\":2,\"num_attention_heads\":"  \
+    "4,"                                                                                           \
     "\"num_key_value_heads\":2,\"intermediate_size\":12,\"vocab_size\":10,"                        \
     "\"max_position_embeddings\":32,\"rms_norm_eps\":1e-5,\"hidden_act\":\"silu\""
 
 static void add_llama_layer(const char *prefix, int layer, const char *dtype) {
-    static const struct { const char *name; int rows, columns; } tensors[] = {
-        {"input_layernorm.weight", 0, 8},   {"self_attn.q_proj.weight", 8, 8},
-        {"self_attn.k_proj.weight", 4, 8},  {"self_attn.v_proj.weight", 4, 8},
-        {"self_attn.o_proj.weight", 8, 8},  {"post_attention_layernorm.weight", 0, 8},
-        {"mlp.gate_proj.weight", 12, 8},    {"mlp.up_proj.weight", 12, 8},
+    static const struct {
+        const char *name;
+        int rows, columns;
+    } tensors[] = {
+        {"input_layernorm.weight", 0, 8},  {"self_attn.q_proj.weight", 8, 8},
+        {"self_attn.k_proj.weight", 4, 8}, {"self_attn.v_proj.weight", 4, 8},
+        {"self_attn.o_proj.weight", 8, 8}, {"post_attention_layernorm.weight", 0, 8},
+        {"mlp.gate_proj.weight", 12, 8},   {"mlp.up_proj.weight", 12, 8},
         {"mlp.down_proj.weight", 8, 12},
     };
     for (size_t i = 0; i < sizeof tensors / sizeof tensors[0]; i++) {
@@ -177,7 +182,8 @@ static void test_llama_variants(void **state) {
         add(name, "F32", 0, i % 4 == 1 || i % 4 == 2 ? 4 : 8);
     }
     add("lm_head.weight", "BF16", 10, 8);
-    write_llama("{" LLAMA ",\"tie_word_embeddings\":false,\"head_dim\":2,\"attention_bias\":true}", "");
+    write_llama("{" LLAMA ",\"tie_word_embeddings\":false,\"head_dim\":2,\"attention_bias\":true}",
+                "");
     struct ley_model_file *file = open_folder();
     check_weight(file, LEY_WEIGHT_OUTPUT, 0, "lm_head.weight", 0, 8, 1);
     check_weight(file, LEY_WEIGHT_TOKEN_EMBEDDING, 0, "embed_tokens.weight", 0, 8, 1);
@@ -212,16 +218,19 @@ static void check_factors(const char *rope, const double *want) {
     add("layers.0.input_layernorm.weight", "F32", 0, 16);
     add("layers.0.post_attention_layernorm.weight", "F32", 0, 16);
     static const char *const squares[] = {"self_attn.q", "self_attn.k", "self_attn.v",
-                                          "self_attn.o", "mlp.gate", "mlp.up", "mlp.down"};
+                                          "self_attn.o", "mlp.gate",    "mlp.up",
+                                          "mlp.down"};
     for (int i = 0; i < 7; i++) {
         char name[64];
         snprintf(name, sizeof name, "layers.0.%s_proj.weight", squares[i]);
         add(name, "F32", 16, 16);
     }
     write_container("model.safetensors");
-    snprintf(config, sizeof config, "{\"architectures\":[\"LlamaForCausalLM\"],\"hidden_size\":16,"
+    snprintf(config, sizeof config,
+             "{\"architectures\":[\"LlamaForCausalLM\"],\"hidden_size\":16,"
              "\"num_hidden_layers\":1,\"num_attention_heads\":1,\"intermediate_size\":16,"
-             "\"vocab_size\":1,%s}", rope);
+             "\"vocab_size\":1,%s}",
+             rope);
     write_text("config.json", config);
     struct ley_model_file *file = open_folder();
     struct ley_weight_source source = ley_model_file_source(file);
@@ -243,30 +252,45 @@ static void test_rope_scaling(void **state) {
     check_factors("\"rope_scaling\":null", NULL);
     check_factors("\"rope_parameters\":{\"rope_theta\":10000.0,\"rope_type\":\"default\"}", NULL);
     check_factors("\"rope_scaling\":{\"type\":\"linear\",\"factor\":4.0}", linear);
-    check_factors("\"rope_theta\":500000.0,\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8.0,"
-                  "\"low_freq_factor\":1.0,\"high_freq_factor\":4.0,"
-                  "\"original_max_position_embeddings\":8192}", llama3);
-    check_factors("\"rope_parameters\":{\"rope_theta\":500000.0,\"rope_type\":\"llama3\",\"factor\":"
-                  "8.0,\"low_freq_factor\":1.0,\"high_freq_factor\":4.0,"
-                  "\"original_max_position_embeddings\":8192}", llama3);
+    check_factors(
+        "\"rope_theta\":500000.0,\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8.0,"
+        "\"low_freq_factor\":1.0,\"high_freq_factor\":4.0,"
+        "\"original_max_position_embeddings\":8192}",
+        llama3);
+    check_factors(
+        "\"rope_parameters\":{\"rope_theta\":500000.0,\"rope_type\":\"llama3\",\"factor\":"
+        "8.0,\"low_freq_factor\":1.0,\"high_freq_factor\":4.0,"
+        "\"original_max_position_embeddings\":8192}",
+        llama3);
 }
 
 // ---- gpt2: width 6, 1 layer, 2 heads, 9 tokens, 5 positions
 
 #define GPT2                                                                                       \
-    "\"architectures\":[\"GPT2LMHeadModel\"],\"model_type\":\"gpt2\",\"n_embd\":6,\"n_layer\":1,"     \
+    "\"architectures\":[\"GPT2LMHeadModel\"],\"model_type\":\"gpt2\",\"n_embd\":6,\"n_layer\":1,"  \
     "\"n_head\":2,\"n_inner\":null,\"vocab_size\":9,\"n_positions\":5"
 
 static void write_gpt2(const char *config, const char *prefix) {
-    static const struct { const char *name; int rows, columns; } tensors[] = {
-        {"wte.weight", 9, 6},             {"wpe.weight", 5, 6},
-        {"h.0.ln_1.weight", 0, 6},        {"h.0.ln_1.bias", 0, 6},
-        {"h.0.attn.bias", 5, 5},          {"h.0.attn.c_attn.weight", 6, 18},
-        {"h.0.attn.c_attn.bias", 0, 18},  {"h.0.attn.c_proj.weight", 6, 6},
-        {"h.0.attn.c_proj.bias", 0, 6},   {"h.0.ln_2.weight", 0, 6},
-        {"h.0.ln_2.bias", 0, 6},          {"h.0.mlp.c_fc.weight", 6, 24},
-        {"h.0.mlp.c_fc.bias", 0, 24},     {"h.0.mlp.c_proj.weight", 24, 6},
-        {"h.0.mlp.c_proj.bias", 0, 6},    {"ln_f.weight", 0, 6},
+    static const struct {
+        const char *name;
+        int rows, columns;
+    } tensors[] = {
+        {"wte.weight", 9, 6},
+        {"wpe.weight", 5, 6},
+        {"h.0.ln_1.weight", 0, 6},
+        {"h.0.ln_1.bias", 0, 6},
+        {"h.0.attn.bias", 5, 5},
+        {"h.0.attn.c_attn.weight", 6, 18},
+        {"h.0.attn.c_attn.bias", 0, 18},
+        {"h.0.attn.c_proj.weight", 6, 6},
+        {"h.0.attn.c_proj.bias", 0, 6},
+        {"h.0.ln_2.weight", 0, 6},
+        {"h.0.ln_2.bias", 0, 6},
+        {"h.0.mlp.c_fc.weight", 6, 24},
+        {"h.0.mlp.c_fc.bias", 0, 24},
+        {"h.0.mlp.c_proj.weight", 24, 6},
+        {"h.0.mlp.c_proj.bias", 0, 6},
+        {"ln_f.weight", 0, 6},
         {"ln_f.bias", 0, 6},
     };
     for (size_t i = 0; i < sizeof tensors / sizeof tensors[0]; i++) {
@@ -316,8 +340,10 @@ static void test_gpt2(void **state) {
 
 static void write_index(const char *map, const char *rest) {
     char text[4096];
-    snprintf(text, sizeof text, "{\"weight_map\":{\"transformer.wte.weight\":\"b.safetensors\",%s"
-             "\"rest\":\"%s\"}}", map, rest);
+    snprintf(text, sizeof text,
+             "{\"weight_map\":{\"transformer.wte.weight\":\"b.safetensors\",%s"
+             "\"rest\":\"%s\"}}",
+             map, rest);
     write_text("model.safetensors.index.json", text);
 }
 
@@ -332,11 +358,21 @@ static void test_shards(void **state) {
     snprintf(to, sizeof to, "%s/a.safetensors", folder);
     assert_int_equal(rename(from, to), 0);
     assert_refused(LEY_E_IO, "no model.safetensors, nor model.safetensors.index.json");
-    static const char *const names[] = {"wpe.weight", "h.0.ln_1.weight", "h.0.ln_1.bias",
-        "h.0.attn.c_attn.weight", "h.0.attn.c_attn.bias", "h.0.attn.c_proj.weight",
-        "h.0.attn.c_proj.bias", "h.0.ln_2.weight", "h.0.ln_2.bias", "h.0.mlp.c_fc.weight",
-        "h.0.mlp.c_fc.bias", "h.0.mlp.c_proj.weight", "h.0.mlp.c_proj.bias", "ln_f.weight",
-        "ln_f.bias"};
+    static const char *const names[] = {"wpe.weight",
+                                        "h.0.ln_1.weight",
+                                        "h.0.ln_1.bias",
+                                        "h.0.attn.c_attn.weight",
+                                        "h.0.attn.c_attn.bias",
+                                        "h.0.attn.c_proj.weight",
+                                        "h.0.attn.c_proj.bias",
+                                        "h.0.ln_2.weight",
+                                        "h.0.ln_2.bias",
+                                        "h.0.mlp.c_fc.weight",
+                                        "h.0.mlp.c_fc.bias",
+                                        "h.0.mlp.c_proj.weight",
+                                        "h.0.mlp.c_proj.bias",
+                                        "ln_f.weight",
+                                        "ln_f.bias"};
     for (size_t i = 0, n = 0; i < sizeof names / sizeof names[0]; i++) {
         n += (size_t)snprintf(map + n, sizeof map - n, "\"transformer.%s\":\"a.safetensors\",",
                               names[i]);
@@ -361,7 +397,9 @@ static void test_shards(void **state) {
 
 static void test_config_mistakes(void **state) {
     (void)state;
-    static const struct { const char *config, *part; } wrong[] = {
+    static const struct {
+        const char *config, *part;
+    } wrong[] = {
         {"{", "config.json: not a JSON object"},
         {"{}", "architecture '' is not supported; gpt2 and llama are"},
         {"{\"model_type\":\"mamba\"}", "architecture 'mamba' is not supported; gpt2 and llama are"},
@@ -384,8 +422,9 @@ static void test_config_mistakes(void **state) {
         {"{\"partial_rotary_factor\":0.5," LLAMA "}", "partial_rotary_factor = 0.5 is not"},
         {"{\"quantization_config\":{}," LLAMA "}", "quantised weights"},
         {"{\"tie_word_embeddings\":false," LLAMA "}", "tensor lm_head.weight is missing"},
-        {"{\"hidden_size\":16," LLAMA "}", "model.embed_tokens.weight has shape [10, 8], config.json "
-                                           "wants [10, 16]"},
+        {"{\"hidden_size\":16," LLAMA "}",
+         "model.embed_tokens.weight has shape [10, 8], config.json "
+         "wants [10, 16]"},
         {"{\"intermediate_size\":13," LLAMA "}", "has shape [12, 8], config.json wants [13, 8]"},
         {"{\"n_head\":4," GPT2 "}", "n_embd (6) is no multiple of n_head (4)"},
         {"{\"activation_function\":\"relu\"," GPT2 "}", "activation_function 'relu' is not"},
@@ -409,11 +448,14 @@ static void test_tensor_mistakes(void **state) {
     add("model.embed_tokens.weight", "F16", 10, 8);
     write_container("model.safetensors");
     assert_refused(LEY_E_FORMAT, "tensor model.layers.1.input_layernorm.weight is missing");
-    container_raw(&container, "{\"a\":{\"dtype\":\"I8\",\"shape\":[0],\"data_offsets\":[0,0]},"
-                              "\"embed_tokens.weight\":{\"dtype\":\"I8\",\"shape\":[10,8],"
-                              "\"data_offsets\":[0,80]}}", 80);
+    container_raw(&container,
+                  "{\"a\":{\"dtype\":\"I8\",\"shape\":[0],\"data_offsets\":[0,0]},"
+                  "\"embed_tokens.weight\":{\"dtype\":\"I8\",\"shape\":[10,8],"
+                  "\"data_offsets\":[0,80]}}",
+                  80);
     write_file("model.safetensors", container.file, container.n_file);
-    assert_refused(LEY_E_FORMAT, "tensor embed_tokens.weight holds I8; F32, F16 and BF16 are known");
+    assert_refused(LEY_E_FORMAT,
+                   "tensor embed_tokens.weight holds I8; F32, F16 and BF16 are known");
     write_text("model.safetensors", "{}");
     assert_refused(LEY_E_FORMAT, "model.safetensors: no safetensors file");
     remove_folder(NULL);
@@ -424,10 +466,13 @@ static void test_tensor_mistakes(void **state) {
 int main(void) {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
-        IN_FOLDER(test_llama),           IN_FOLDER(test_llama_variants),
+        IN_FOLDER(test_llama),
+        IN_FOLDER(test_llama_variants),
         IN_FOLDER(test_llama_tied_by_the_other_name),
-        IN_FOLDER(test_rope_scaling),    IN_FOLDER(test_gpt2),
-        IN_FOLDER(test_shards),          IN_FOLDER(test_config_mistakes),
+        IN_FOLDER(test_rope_scaling),
+        IN_FOLDER(test_gpt2),
+        IN_FOLDER(test_shards),
+        IN_FOLDER(test_config_mistakes),
         IN_FOLDER(test_tensor_mistakes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

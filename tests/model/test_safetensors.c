@@ -94,7 +94,8 @@ static void test_lies(void **state) {
     assert_refused("{" TENSOR("a", "F32", "[0.5]", "[0,4]") "}", 4, "a shape that cannot be");
     assert_refused("{" TENSOR("a", "F32", "[\"1\"]", "[0,4]") "}", 4, "a shape that cannot be");
     assert_refused("{" TENSOR("a", "F32", "[4294967296,4294967296]", "[0,4]") "}", 4, "shape that");
-    assert_refused("{" TENSOR("a", "F32", "[4294967296,1073741824]", "[0,0]") "}", 4, "more or fewer");
+    assert_refused("{" TENSOR("a", "F32", "[4294967296,1073741824]", "[0,0]") "}", 4,
+                   "more or fewer");
     assert_refused("{" TENSOR("a", "F32", "[1,1,1,1,1,1,1,1,1]", "[0,4]") "}", 4, "shape that");
     assert_refused("{" TENSOR("a", "F32", "[1]", "[0]") "}", 4, "no pair of data_offsets");
     assert_refused("{" TENSOR("a", "F32", "[1]", "[0,4,8]") "}", 8, "no pair of data_offsets");
@@ -105,10 +106,12 @@ static void test_lies(void **state) {
                    "outside the file");
     assert_refused("{" TENSOR("a", "F32", "[1]", "[0,8]") "}", 8, "more or fewer bytes");
     assert_refused("{" TENSOR("a", "F16", "[3]", "[0,4]") "}", 8, "more or fewer bytes");
-    assert_refused("{" TENSOR("a", "F32", "[2]", "[0,8]") "," TENSOR("b", "F32", "[1]", "[4,8]") "}",
-                   8, "tensors a and b overlap");
-    assert_refused("{" TENSOR("a", "F32", "[1]", "[0,4]") "," TENSOR("a", "F32", "[1]", "[4,8]") "}",
-                   8, "tensor a is given twice");
+    assert_refused(
+        "{" TENSOR("a", "F32", "[2]", "[0,8]") "," TENSOR("b", "F32", "[1]", "[4,8]") "}", 8,
+        "tensors a and b overlap");
+    assert_refused(
+        "{" TENSOR("a", "F32", "[1]", "[0,4]") "," TENSOR("a", "F32", "[1]", "[4,8]") "}", 8,
+        "tensor a is given twice");
     assert_refused("{" TENSOR("a\\n", "F32", "1", "[0,4]") "}", 4, "no shape");
 }
 
@@ -153,8 +156,10 @@ static void test_index(void **state) {
     (void)state;
     struct ley_shard_index index;
     ASSERT_OK(ley_shard_index_read(
-        &index, string_of("{\"weight_map\":{\"c\":\"2.safetensors\",\"a\":\"1.safetensors\","
-                          "\"b\":\"2.safetensors\"}}"), "i"));
+        &index,
+        string_of("{\"weight_map\":{\"c\":\"2.safetensors\",\"a\":\"1.safetensors\","
+                  "\"b\":\"2.safetensors\"}}"),
+        "i"));
     assert_int_equal(index.n_files, 2);
     assert_string_equal(index.file_name[0], "1.safetensors");
     assert_int_equal(ley_shard_index_find(&index, "a"), 0);
@@ -162,7 +167,9 @@ static void test_index(void **state) {
     assert_int_equal(ley_shard_index_find(&index, "c"), 1);
     assert_int_equal(ley_shard_index_find(&index, "d"), -1);
     ley_shard_index_destroy(&index);
-    static const struct { const char *text, *part; } wrong[] = {
+    static const struct {
+        const char *text, *part;
+    } wrong[] = {
         {"{", "not a JSON object"},
         {"{}", "no weight_map"},
         {"{\"weight_map\":{}}", "names 0 files"},

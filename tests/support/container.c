@@ -13,10 +13,10 @@ void container_add(struct container *container, const char *name, const char *dt
     size_t n_bytes = n * (size_t)type->n_bytes, at = strlen(container->header);
     assert_true(container->n_data + n_bytes <= sizeof container->data);
     ley_blocks_encode(container->data + container->n_data, type, values, (int64_t)n);
-    int n_text = snprintf(container->header + at, sizeof container->header - at,
-                          "%s\"%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%zu,%zu]}",
-                          at ? "," : "", name, dtype, shape, container->n_data,
-                          container->n_data + n_bytes);
+    int n_text =
+        snprintf(container->header + at, sizeof container->header - at,
+                 "%s\"%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%zu,%zu]}",
+                 at ? "," : "", name, dtype, shape, container->n_data, container->n_data + n_bytes);
     assert_true(n_text > 0 && at + (size_t)n_text < sizeof container->header);
     container->n_data += n_bytes;
 }
