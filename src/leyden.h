@@ -30,6 +30,7 @@
 #include "model/hf_vocab.h"
 #include "model/model.h"
 #include "model/model_file.h"
+#include "model/safetensors.h"
 #include "model/sampling.h"
 #include "model/state.h"
 #include "model/tokenizer.h"
