@@ -47,7 +47,7 @@ static enum ley_status convert(const struct options *o) {
     struct ley_model_file *file;
     struct ley_conversion done = {0};
     struct ley_vocab vocab;
-    const struct ley_block_type *type;
+    const struct ley_block_type *type = NULL;
     bool to_folder = o->out[strlen(o->out) - 1] == '/';
     LEY_TRY(find_type(&type, o->type, to_folder));
     LEY_TRY(ley_model_file_open(&file, o->model));
