@@ -146,6 +146,7 @@ void ley_model_file_close(struct ley_model_file *file) {
     ley_free(file->token_type);
     ley_free(file->token_score);
     ley_hf_vocab_destroy(file->hf_vocab);
+    ley_free(file->rope_factors);
     ley_free(file);
 }
 

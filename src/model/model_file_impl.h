@@ -27,6 +27,7 @@ struct ley_model_file {
     int8_t *token_type;
     float *token_score;
     struct ley_hf_vocab *hf_vocab; // of a folder, once asked for
+    float *rope_factors;           // of a folder with rope scaling; ley_free
     char origin[32];
 };
 
