@@ -271,10 +271,6 @@ enum ley_status ley_gguf_model_vocab(struct ley_model_file *file, struct ley_voc
     if (vocab->n_tokens == 0) {
         return ley_fail(LEY_E_FORMAT, "%s holds no vocabulary (tokenizer.ggml.tokens)", file->path);
     }
-    if (vocab->n_tokens > file->config.n_vocab) {
-        return ley_fail(LEY_E_FORMAT, "%s: %d tokens, but the embedding has %d rows", file->path,
-                        vocab->n_tokens, file->config.n_vocab);
-    }
     LEY_TRY(read_token_facts(file, vocab));
     if (vocab->kind == LEY_VOCAB_SPM_BPE && !vocab->score) {
         return ley_fail(LEY_E_FORMAT, "%s: a llama vocabulary needs tokenizer.ggml.scores",

@@ -210,12 +210,18 @@ struct ley_weight_source ley_model_file_source(const struct ley_model_file *file
 
 enum ley_status ley_model_file_vocab(struct ley_model_file *file, struct ley_vocab *vocab) {
     if (file->is_gguf) {
-        return ley_gguf_model_vocab(file, vocab);
+        LEY_TRY(ley_gguf_model_vocab(file, vocab));
+    } else {
+        if (!file->hf_vocab) {
+            LEY_TRY(ley_hf_vocab_load(&file->hf_vocab, file->path));
+        }
+        *vocab = *ley_hf_vocab_get(file->hf_vocab);
     }
-    if (!file->hf_vocab) {
-        LEY_TRY(ley_hf_vocab_load(&file->hf_vocab, file->path));
+    // a file that was opened for its vocabulary alone has no weights to compare with
+    if (file->stored && vocab->n_tokens > file->config.n_vocab) {
+        return ley_fail(LEY_E_FORMAT, "%s: the tokenizer has %d tokens, but the embedding has %d rows",
+                        file->path, vocab->n_tokens, file->config.n_vocab);
     }
-    *vocab = *ley_hf_vocab_get(file->hf_vocab);
     return LEY_OK;
 }
 
