@@ -21,7 +21,9 @@ static enum ley_status find_type(const struct ley_block_type **type, const char 
     static const struct {
         const char *name;
         uint32_t id;
-    } known[] = {{"f32", LEY_BLOCK_F32}, {"f16", LEY_BLOCK_F16}, {"bf16", LEY_BLOCK_BF16},
+    } known[] = {{"f32", LEY_BLOCK_F32},
+                 {"f16", LEY_BLOCK_F16},
+                 {"bf16", LEY_BLOCK_BF16},
                  {"q8_0", LEY_BLOCK_Q8_0}};
     int n = to_folder ? 3 : 4; // folders hold no blocks
     for (int i = 0; i < n; i++) {
@@ -59,7 +61,8 @@ static enum ley_status convert(const struct options *o) {
     printf("written %s: %d tensors, %.1f MB, matrices as %s\n", o->out, done.n_tensors,
            (double)done.n_bytes / 1e6, type->name);
     if (done.n_kept_wider > 0) {
-        printf("%d matrices are F16: their rows are no whole number of blocks\n", done.n_kept_wider);
+        printf("%d matrices are F16: their rows are no whole number of blocks\n",
+               done.n_kept_wider);
     }
     if (!done.has_vocab) {
         printf("without a tokenizer%s\n", to_folder ? ": copy tokenizer.json beside it" : "");

@@ -9,7 +9,8 @@
 static const struct command command = {
     "info", "info FILE|DIR [--json] [--tensors]",
     "Shows what a GGUF file or a Hugging Face folder holds: architecture, sizes, number formats,\n"
-    "tokenizer, what it takes to run it, and Leyden's scalers and hardware if it has any.", ""};
+    "tokenizer, what it takes to run it, and Leyden's scalers and hardware if it has any.",
+    ""};
 
 static double number(const struct cJSON *object, const char *key) {
     const struct cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
@@ -56,7 +57,8 @@ static void print_shape(const struct cJSON *root) {
            number(root, "width"), number(root, "ff_width"), text(root, "activation"));
     printf("heads        %.0f queries, %.0f keys and values, width %.0f\n", number(root, "heads"),
            number(root, "kv_heads"), number(root, "head_width"));
-    printf("vocabulary   %.0f, context %.0f\n", number(root, "vocabulary"), number(root, "context"));
+    printf("vocabulary   %.0f, context %.0f\n", number(root, "vocabulary"),
+           number(root, "context"));
     const struct cJSON *rope = member(root, "rope");
     if (rope) {
         printf("positions    rotary, base %g, width %.0f, %s%s\n", number(rope, "base"),
@@ -101,7 +103,8 @@ static void print_text(const struct cJSON *root) {
     printf("name         ");
     print_clean(text(root, "name"));
     printf("\narchitecture %s (%s)\n", text(root, "architecture"), text(root, "format"));
-    printf("parameters   %.0f (%.1f M)\n", number(root, "parameters"), number(root, "parameters") / 1e6);
+    printf("parameters   %.0f (%.1f M)\n", number(root, "parameters"),
+           number(root, "parameters") / 1e6);
     printf("file         %.1f MB\n", mega(number(root, "file_bytes")));
     print_types(root);
     print_shape(root);

@@ -1,8 +1,8 @@
 // convert.c - weights from any model file, encoded again
 //
-// A head's q and k may be stored with the values that rotate together side by side (GGUF: 2i, 2i + 1)
-// or half the rotary width apart (Hugging Face: i, i + n / 2). Any order common to q and k gives the
-// same attention, so changing between the two is a permutation of rows within each head.
+// A head's q and k may be stored with the values that rotate together side by side (GGUF: 2i, 2i +
+// 1) or half the rotary width apart (Hugging Face: i, i + n / 2). Any order common to q and k gives
+// the same attention, so changing between the two is a permutation of rows within each head.
 #include "model/convert_impl.h"
 
 #include <string.h>
@@ -53,8 +53,8 @@ static void reorder(float *rows, float *head, int64_t n_heads, int64_t n_columns
     }
 }
 
-// The weight in chunks of whole heads, or of any rows where nothing is reordered. A bias counts as a
-// column: one value a row.
+// The weight in chunks of whole heads, or of any rows where nothing is reordered. A bias counts as
+// a column: one value a row.
 static enum ley_status encode(uint8_t *blocks, float *rows, int64_t n_chunk,
                               const struct ley_block_type *type, const struct convert_input *input,
                               enum ley_weight weight, int layer) {
@@ -77,7 +77,8 @@ static enum ley_status encode(uint8_t *blocks, float *rows, int64_t n_chunk,
 }
 
 enum ley_status convert_weight(uint8_t *blocks, const struct ley_block_type *type,
-                               const struct convert_input *input, enum ley_weight weight, int layer) {
+                               const struct convert_input *input, enum ley_weight weight,
+                               int layer) {
     struct ley_weight_info info = ley_weight_info(input->config, weight);
     const int64_t D = input->config->head_dim;
     int64_t n_chunk = chunk_values / info.n_columns / D * D;

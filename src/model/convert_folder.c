@@ -1,8 +1,8 @@
 // convert_folder.c - a model as a Hugging Face folder
 //
-// Steps: (1) config.json from the configuration; (2) the header of model.safetensors, by the table of
-// names; (3) the tensors in the same order. Conv1D matrices of gpt2 are stored (inputs, outputs) with
-// q, k and v side by side: their rows are read in canonical form first and then turned.
+// Steps: (1) config.json from the configuration; (2) the header of model.safetensors, by the table
+// of names; (3) the tensors in the same order. Conv1D matrices of gpt2 are stored (inputs, outputs)
+// with q, k and v side by side: their rows are read in canonical form first and then turned.
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,7 +68,8 @@ static enum ley_status check(double *factor, const struct plan *plan) {
                        has_weight(plan, LEY_WEIGHT_FFN_DOWN_BIAS))
             ? "biases of the feed-forward layer"
             : NULL;
-    return what ? ley_fail(LEY_E_ARGUMENT, "a Hugging Face folder cannot hold %s; convert to GGUF", what)
+    return what ? ley_fail(LEY_E_ARGUMENT, "a Hugging Face folder cannot hold %s; convert to GGUF",
+                           what)
                 : LEY_OK;
 }
 

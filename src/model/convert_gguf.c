@@ -1,7 +1,8 @@
 // convert_gguf.c - a model as a GGUF file
 //
-// Steps: (1) metadata: copied from a GGUF file, or written from the configuration and the vocabulary;
-// (2) a list of the tensors to come, by the table of names; (3) the writer asks for one after another.
+// Steps: (1) metadata: copied from a GGUF file, or written from the configuration and the
+// vocabulary; (2) a list of the tensors to come, by the table of names; (3) the writer asks for one
+// after another.
 #include <stdio.h>
 #include <string.h>
 

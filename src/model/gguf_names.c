@@ -43,9 +43,9 @@ static const struct {
     const char *name;
     enum ley_pre_tokenizer pre;
 } pre_names[] = {
-    {"gpt-2", LEY_PRE_GPT2},       {"gpt2", LEY_PRE_GPT2},     {"default", LEY_PRE_GPT2},
-    {"smollm", LEY_PRE_SMOLLM},    {"llama-bpe", LEY_PRE_LLAMA3}, {"llama3", LEY_PRE_LLAMA3},
-    {"llama-v3", LEY_PRE_LLAMA3},  {"none", LEY_PRE_NONE},
+    {"gpt-2", LEY_PRE_GPT2},      {"gpt2", LEY_PRE_GPT2},        {"default", LEY_PRE_GPT2},
+    {"smollm", LEY_PRE_SMOLLM},   {"llama-bpe", LEY_PRE_LLAMA3}, {"llama3", LEY_PRE_LLAMA3},
+    {"llama-v3", LEY_PRE_LLAMA3}, {"none", LEY_PRE_NONE},
 };
 
 enum { N_PRE_NAMES = sizeof pre_names / sizeof pre_names[0] };

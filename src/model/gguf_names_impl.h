@@ -1,4 +1,5 @@
-// gguf_names_impl.h - what GGUF files call things, for reading and for writing. Private to this folder.
+// gguf_names_impl.h - what GGUF files call things, for reading and for writing. Private to this
+// folder.
 #pragma once
 #include <stdbool.h>
 
@@ -8,7 +9,7 @@
 enum { GGUF_NAME_BYTES = 64 };
 
 // Private keys for what the public ones cannot say.
-#define GGUF_KEY_ACTIVATION "leyden.activation"                    // "gelu_erf"; absent: tanh form
+#define GGUF_KEY_ACTIVATION     "leyden.activation"               // "gelu_erf"; absent: tanh form
 #define GGUF_KEY_IGNORES_MERGES "leyden.tokenizer.ignores_merges" // absent: as in Llama-3
 
 // The tensor of a weight. Where gpt2 keeps q, k and v in one matrix, `part` counts them: 1, 2, 3;

@@ -55,7 +55,8 @@ const struct hf_name hf_output_name = {LEY_WEIGHT_OUTPUT, "lm_head.weight", HF_M
 struct hf_names hf_names(enum ley_family family, bool has_attention_bias) {
     return family == LEY_FAMILY_GPT2
                ? (struct hf_names){gpt2_names, N_GPT2}
-               : (struct hf_names){llama_names, N_LLAMA - (has_attention_bias ? 0 : N_LLAMA_BIASES)};
+               : (struct hf_names){llama_names,
+                                   N_LLAMA - (has_attention_bias ? 0 : N_LLAMA_BIASES)};
 }
 
 const char *hf_name_prefix(enum ley_family family) {

@@ -1,5 +1,5 @@
-// hf_names_impl.h - what Hugging Face files call weights, for reading and for writing. Private to this
-// folder.
+// hf_names_impl.h - what Hugging Face files call weights, for reading and for writing. Private to
+// this folder.
 #pragma once
 #include <stdbool.h>
 
@@ -7,8 +7,8 @@
 
 enum { HF_NAME_BYTES = 256 };
 
-// How a weight lies in its tensor: a vector, a matrix (outputs, inputs), a matrix (inputs, outputs),
-// or the third 0, 1 or 2 of one.
+// How a weight lies in its tensor: a vector, a matrix (outputs, inputs), a matrix (inputs,
+// outputs), or the third 0, 1 or 2 of one.
 enum hf_form { HF_VECTOR, HF_MATRIX, HF_TRANSPOSED, HF_THIRD_OF_VECTOR, HF_THIRD_OF_TRANSPOSED };
 
 struct hf_name {

@@ -111,11 +111,10 @@ static void add_shape(struct cJSON *root, const struct ley_model_config *c) {
     const struct {
         const char *key;
         double value;
-    } numbers[] = {{"layers", c->n_layers},     {"width", c->d_model},
-                   {"heads", c->n_heads},       {"kv_heads", c->n_kv_heads},
-                   {"head_width", c->head_dim}, {"ff_width", c->d_ff},
-                   {"vocabulary", c->n_vocab},  {"context", c->n_context},
-                   {"norm_eps", c->norm_eps}};
+    } numbers[] = {
+        {"layers", c->n_layers},     {"width", c->d_model},       {"heads", c->n_heads},
+        {"kv_heads", c->n_kv_heads}, {"head_width", c->head_dim}, {"ff_width", c->d_ff},
+        {"vocabulary", c->n_vocab},  {"context", c->n_context},   {"norm_eps", c->norm_eps}};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         cJSON_AddNumberToObject(root, numbers[i].key, numbers[i].value);
     }

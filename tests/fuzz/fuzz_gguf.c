@@ -1,5 +1,5 @@
-// fuzz_gguf.c - any bytes as a GGUF file: every pair and every block of every tensor is looked at, and
-// where it is a model, all its weights, its vocabulary and its scalers
+// fuzz_gguf.c - any bytes as a GGUF file: every pair and every block of every tensor is looked at,
+// and where it is a model, all its weights, its vocabulary and its scalers
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -42,13 +42,15 @@ static void convert(const char *out, const char *in, const char *type, bool to_f
         ASSERT_OK(ley_model_convert_folder(&done, out, file, type_of(type)));
     } else {
         bool has_vocab = ley_model_file_vocab(file, &vocab) == LEY_OK;
-        ASSERT_OK(ley_model_convert_gguf(&done, out, file, type_of(type), has_vocab ? &vocab : NULL));
+        ASSERT_OK(
+            ley_model_convert_gguf(&done, out, file, type_of(type), has_vocab ? &vocab : NULL));
     }
     assert_true(done.n_tensors > 0 && done.n_bytes > 0);
     ley_model_file_close(file);
 }
 
-static float *read_whole(struct ley_model_file *file, enum ley_weight weight, int layer, size_t *n) {
+static float *read_whole(struct ley_model_file *file, enum ley_weight weight, int layer,
+                         size_t *n) {
     struct ley_weight_source source = ley_model_file_source(file);
     struct ley_weight_info info = ley_weight_info(ley_model_file_config(file), weight);
     *n = (size_t)(info.n_rows * info.n_columns);
@@ -74,7 +76,8 @@ static double difference(struct ley_model_file *a, struct ley_model_file *b, enu
     return largest / size;
 }
 
-// All weights of two models agree within `tolerance` of the largest of each, and so do their shapes.
+// All weights of two models agree within `tolerance` of the largest of each, and so do their
+// shapes.
 static void assert_same(const char *path_a, const char *path_b, double tolerance) {
     struct ley_model_file *a, *b;
     ASSERT_OK(ley_model_file_open(&a, path_a));
@@ -207,8 +210,10 @@ static void test_failures_leave_nothing(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gpt2_round_trip),    cmocka_unit_test(test_llama_round_trip),
-        cmocka_unit_test(test_rows_are_reordered), cmocka_unit_test(test_narrower_types),
+        cmocka_unit_test(test_gpt2_round_trip),
+        cmocka_unit_test(test_llama_round_trip),
+        cmocka_unit_test(test_rows_are_reordered),
+        cmocka_unit_test(test_narrower_types),
         cmocka_unit_test(test_tinystories_round_trip),
         cmocka_unit_test(test_failures_leave_nothing),
     };

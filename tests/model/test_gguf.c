@@ -49,7 +49,8 @@ static void put_array(struct bytes *out, const char *key, uint64_t type, uint64_
     put_number(out, n, 8);
 }
 
-// Fields of a file with 13 pairs and two tensors: "a" (4, 2) F32 at 0 and "b" (32) Q8_0 at `offset`.
+// Fields of a file with 13 pairs and two tensors: "a" (4, 2) F32 at 0 and "b" (32) Q8_0 at
+// `offset`.
 struct recipe {
     const char *magic, *last_key, *text_key, *name;
     uint64_t version, n_tensors, n_pairs, alignment, n_items, item_type, value_type;
@@ -57,9 +58,21 @@ struct recipe {
 };
 
 static const struct recipe good = {
-    .magic = "GGUF", .last_key = "last", .text_key = "text", .name = "b", .version = 3,
-    .n_tensors = 2, .n_pairs = 13, .alignment = 32, .n_items = 3, .item_type = LEY_GGUF_I16,
-    .value_type = LEY_GGUF_U8, .n_dims = 1, .dim = 32, .type = LEY_BLOCK_Q8_0, .offset = 32,
+    .magic = "GGUF",
+    .last_key = "last",
+    .text_key = "text",
+    .name = "b",
+    .version = 3,
+    .n_tensors = 2,
+    .n_pairs = 13,
+    .alignment = 32,
+    .n_items = 3,
+    .item_type = LEY_GGUF_I16,
+    .value_type = LEY_GGUF_U8,
+    .n_dims = 1,
+    .dim = 32,
+    .type = LEY_BLOCK_Q8_0,
+    .offset = 32,
 };
 
 static void put_pairs(struct bytes *out, const struct recipe *r) {
@@ -140,8 +153,8 @@ static enum ley_status read_exactly(const uint8_t *data, size_t n) {
         float out[256];
         size_t n_blocks = tensor->n_bytes / (size_t)tensor->type->n_bytes;
         for (size_t b = 0; b < n_blocks; b++) {
-            ley_blocks_decode(out, tensor->type,
-                              tensor->data + b * (size_t)tensor->type->n_bytes, 1);
+            ley_blocks_decode(out, tensor->type, tensor->data + b * (size_t)tensor->type->n_bytes,
+                              1);
         }
     }
     if (status == LEY_OK) {
@@ -160,9 +173,9 @@ static void test_good_file(void **state) {
     static const struct {
         const char *key;
         double value;
-    } numbers[] = {{"u8", 200},   {"i8", -100},       {"i32", -70000}, {"f32", 1.5}, {"flag", 1},
-                   {"i64", -5},   {"u64", 0x1p40},    {"f64", 2.5},    {"last", 65535},
-                   {"text", 42},  {"numbers", 42},    {"none", 42}}; // 42: no number there
+    } numbers[] = {{"u8", 200},     {"i8", -100},    {"i32", -70000}, {"f32", 1.5},    {"flag", 1},
+                   {"i64", -5},     {"u64", 0x1p40}, {"f64", 2.5},    {"last", 65535}, {"text", 42},
+                   {"numbers", 42}, {"none", 42}}; // 42: no number there
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         assert_true(ley_gguf_number(&gguf, numbers[i].key, 42) == numbers[i].value);
     }

@@ -149,7 +149,8 @@ static void test_vocabularies(void **state) {
     for (int i = 0; i < 2; i++) { // asked twice: the same
         ASSERT_OK(ley_model_file_vocab(file, &vocab));
         assert_true(vocab.kind == LEY_VOCAB_BYTE_BPE && vocab.pre == LEY_PRE_GPT2);
-        assert_true(vocab.n_tokens == 12 && vocab.n_merges == 2 && vocab.bos == 0 && vocab.eos == 1);
+        assert_true(vocab.n_tokens == 12 && vocab.n_merges == 2 && vocab.bos == 0 &&
+                    vocab.eos == 1);
         assert_true(is_text(vocab.token[2], "a") && is_text(vocab.merge[1], "ab c"));
         assert_true(vocab.type[0] == LEY_TOKEN_CONTROL && vocab.type[2] == LEY_TOKEN_NORMAL);
         assert_true(vocab.unknown == -1 && vocab.chat_template.n == 0);
@@ -166,7 +167,9 @@ static void test_wrong_models(void **state) {
     (void)state;
     static const char llama[] = "llama_q4_0", gpt2[] = "gpt2_q8_0";
     static const struct change changes[] = {
-        {.model = llama, .key = "general.architecture", .text = "falcon",
+        {.model = llama,
+         .key = "general.architecture",
+         .text = "falcon",
          .message = "'falcon' is not supported; gpt2 and llama are"},
         {.model = llama, .drop_key = "general.architecture", .message = "architecture ''"},
         {.model = llama, .drop_key = "llama.block_count", .message = "number of layers is 0"},
@@ -182,11 +185,17 @@ static void test_wrong_models(void **state) {
         {.model = llama, .tensor = "output_norm.weight", .message = "FINAL_NORM"},
         {.model = llama, .tensor = "token_embd.weight", .message = "vocabulary is 0"},
         {.model = llama, .tensor = "blk.0.attn_q.weight", .shortens = true, .message = "attn_q"},
-        {.model = llama, .tensor = "blk.0.attn_q.weight", .new_name = "blk.0.attn_z.weight",
+        {.model = llama,
+         .tensor = "blk.0.attn_q.weight",
+         .new_name = "blk.0.attn_z.weight",
          .message = "attn_z.weight is no part"},
-        {.model = gpt2, .tensor = "blk.0.attn_qkv.bias", .new_name = "blk.0.stray.bias",
+        {.model = gpt2,
+         .tensor = "blk.0.attn_qkv.bias",
+         .new_name = "blk.0.stray.bias",
          .message = "no part of"},
-        {.model = gpt2, .tensor = "blk.0.ffn_up.bias", .new_name = "blk.1.ffn_up.bias",
+        {.model = gpt2,
+         .tensor = "blk.0.ffn_up.bias",
+         .new_name = "blk.1.ffn_up.bias",
          .message = "no part of"},
         {.model = gpt2, .tensor = "position_embd.weight", .message = "POSITION_EMBEDDING"},
         {.model = gpt2, .tensor = "blk.0.attn_qkv.weight", .shortens = true, .message = "attn_qkv"},
