@@ -26,15 +26,15 @@ static void print_chip(const struct account *account, const struct language *lan
     int64_t n_used = account->n_tokens < ring ? account->n_tokens : ring;
     fprintf(stderr, "chip       %.4g us of attention a token; ring %lld of %d columns in use\n",
             1e6 * chip_s(language), (long long)n_used, ring);
+    fprintf(
+        stderr,
+        "a token    %.4g cells written, %.4g read, %.3g pC, %.4g scores, %.4g outputs, "
+        "%.4g counts\n",
+        (double)total->cells_written / n, (double)(total->k_cell_reads + total->v_cell_reads) / n,
+        1e12 * (total->k_charge_c + total->v_charge_c) / n, (double)total->score_conversions / n,
+        (double)total->output_conversions / n, (double)total->counter_ticks / n);
     fprintf(stderr,
-            "a token    %.4g cells written, %.4g read, %.3g pC, %.4g scores, %.4g outputs, "
-            "%.4g counts\n",
-            (double)total->cells_written / n,
-            (double)(total->k_cell_reads + total->v_cell_reads) / n,
-            1e12 * (total->k_charge_c + total->v_charge_c) / n,
-            (double)total->score_conversions / n, (double)total->output_conversions / n,
-            (double)total->counter_ticks / n);
-    fprintf(stderr, "signals    scores %.1f %% zero, %.2f %% saturated; outputs %.2f %% saturated\n",
+            "signals    scores %.1f %% zero, %.2f %% saturated; outputs %.2f %% saturated\n",
             100 * ratio((double)total->zero_scores, (double)total->score_conversions),
             100 * ratio((double)total->saturated_scores, (double)total->score_conversions),
             100 * ratio((double)total->saturated_outputs, (double)total->output_conversions));

@@ -4,9 +4,9 @@
 
 struct account {
     int64_t n_prompt, n_generated;
-    double prompt_s, generate_s;      // of the simulator
-    struct ley_ledger total;          // of all layers
-    int64_t n_tokens;                 // in the ring at the end
+    double prompt_s, generate_s; // of the simulator
+    struct ley_ledger total;     // of all layers
+    int64_t n_tokens;            // in the ring at the end
 };
 
 // A compact account on stderr (stdout holds the text).

@@ -7,7 +7,8 @@
 
 static const struct command command = {
     "calibrate", "calibrate -m MODEL -o OUT.gguf [--hw PRESET|FILE] [-f TEXT] [OPTION]...",
-    "Places every head's signals in the ranges of the chip, without training, and writes a copy of\n"
+    "Places every head's signals in the ranges of the chip, without training, and writes a copy "
+    "of\n"
     "the model with these scalers and the hardware under leyden.* keys, which others ignore.",
     ""};
 
@@ -34,8 +35,8 @@ static enum ley_status describe(char **text, const struct ley_hardware *hardware
 static enum ley_status save(const struct language *language, const struct options *o) {
     char *hardware;
     LEY_TRY(describe(&hardware, &language->hardware));
-    enum ley_status status = ley_model_file_save_scalers(o->out, language->file,
-                                                         &language->scalers, hardware, "calibrated");
+    enum ley_status status = ley_model_file_save_scalers(o->out, language->file, &language->scalers,
+                                                         hardware, "calibrated");
     ley_free(hardware);
     return status;
 }

@@ -1,7 +1,8 @@
 // cmd_chat.c - leyden chat: a conversation in the model's own chat format
 //
 // The whole conversation is formatted at each turn; only what is new is fed to the model, so the
-// banks keep what they hold. Where formatting changes what was said before, the session starts anew.
+// banks keep what they hold. Where formatting changes what was said before, the session starts
+// anew.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,8 @@
 
 static const struct command command = {
     "chat", "chat -m MODEL [--hw PRESET|FILE|digital] [--system TEXT] [OPTION]...",
-    "Talks with a chat model. Type a line; an empty line or Ctrl-D ends, Ctrl-C stops an answer.", ""};
+    "Talks with a chat model. Type a line; an empty line or Ctrl-D ends, Ctrl-C stops an answer.",
+    ""};
 
 enum { MAX_TURNS = 256, MAX_LINE = 16384 };
 
@@ -89,8 +91,8 @@ static enum ley_status feed_turns(struct talk *talk) {
     size_t n_bytes;
     struct ley_tokens tokens = {0};
     LEY_TRY(ley_chat_format(&text, &n_bytes, talk->chat, talk->turn, talk->n_turns, true));
-    enum ley_status status = ley_tokenizer_encode(&tokens, talk->language.tokenizer, text, n_bytes,
-                                                  LEY_PARSE_SPECIAL);
+    enum ley_status status =
+        ley_tokenizer_encode(&tokens, talk->language.tokenizer, text, n_bytes, LEY_PARSE_SPECIAL);
     ley_free(text);
     LEY_TRY(status);
     size_t n_fed = (size_t)ley_session_n_tokens(talk->session);

@@ -75,8 +75,9 @@ static enum ley_status run_chunks(struct result *result, struct language *langua
         n_chunks = o->n_chunks;
     }
     if (n_chunks == 0) {
-        return ley_fail(LEY_E_ARGUMENT, "%s has %zu tokens, less than one window of %d; lower --ctx",
-                        o->file, tokens->n, o->n_ctx);
+        return ley_fail(LEY_E_ARGUMENT,
+                        "%s has %zu tokens, less than one window of %d; lower --ctx", o->file,
+                        tokens->n, o->n_ctx);
     }
     struct ley_session *session;
     LEY_TRY(ley_session_create(&session, language->model, 1, o->n_ctx));
@@ -86,8 +87,7 @@ static enum ley_status run_chunks(struct result *result, struct language *langua
         status = run_chunk(result, language, session, tokens->id + i * o->n_ctx, o->n_ctx);
         if (status == LEY_OK) {
             result->n_chunks++;
-            fprintf(stderr, "%s[%lld]%.4f", i ? "," : "", (long long)(i + 1),
-                    exp(mean_of(result)));
+            fprintf(stderr, "%s[%lld]%.4f", i ? "," : "", (long long)(i + 1), exp(mean_of(result)));
             fflush(stderr);
         }
     }

@@ -15,8 +15,10 @@
 static const struct command command = {
     "run", "run -m MODEL -p PROMPT|-f FILE [-n N] [--hw PRESET|FILE|digital] [OPTION]...",
     "Continues a text with a language model whose attention is computed in gain cells.",
-    "Without scalers in the model file they are calibrated first, on a built-in text; the text then\n"
-    "is as good as mapping without training can be, which is poor. leyden calibrate -m MODEL -o OUT\n"
+    "Without scalers in the model file they are calibrated first, on a built-in text; the text "
+    "then\n"
+    "is as good as mapping without training can be, which is poor. leyden calibrate -m MODEL -o "
+    "OUT\n"
     "keeps them."};
 
 struct options {

@@ -174,8 +174,8 @@ static enum ley_status decode(const struct ley_tokenizer *tokenizer, const struc
     size_t n_bytes = 0;
     enum ley_status status = parse_ids(&tokens, input, ley_tokenizer_count(tokenizer));
     if (status == LEY_OK) {
-        status = ley_tokenizer_decode(&text, &n_bytes, tokenizer, tokens.id, tokens.n,
-                                      !request->plain);
+        status =
+            ley_tokenizer_decode(&text, &n_bytes, tokenizer, tokens.id, tokens.n, !request->plain);
     }
     if (status == LEY_OK) {
         fwrite(text, 1, n_bytes, stdout);
@@ -205,7 +205,8 @@ static enum ley_status answer(const struct request *request) {
 int cmd_tokenize(int argc, char **argv) {
     struct request request = {.model = NULL};
     const struct option_row rows[] = {
-        {"model", 'm', OPTION_TEXT, &request.model, "MODEL", "GGUF file or folder with a vocabulary"},
+        {"model", 'm', OPTION_TEXT, &request.model, "MODEL",
+         "GGUF file or folder with a vocabulary"},
         {"prompt", 'p', OPTION_TEXT, &request.text, "TEXT", "the text itself"},
         {"file", 'f', OPTION_TEXT, &request.file, "FILE", "a file with it (-: standard input)"},
         {"ids", 0, OPTION_FLAG, &request.ids, NULL, "only the ids, on one line"},

@@ -40,7 +40,8 @@ enum ley_status language_load(struct language *language, const struct language_o
     enum ley_nn_dtype dtype = LEY_NN_AUTO;
     double start_s = clock_s();
     if (!options->model) {
-        return ley_fail(LEY_E_ARGUMENT, "-m MODEL is missing: a GGUF file or a Hugging Face folder");
+        return ley_fail(LEY_E_ARGUMENT,
+                        "-m MODEL is missing: a GGUF file or a Hugging Face folder");
     }
     if (options->threads < 0 || options->threads > 4096) {
         return ley_fail(LEY_E_ARGUMENT, "--threads is %d, must be 1..4096", options->threads);
@@ -52,17 +53,16 @@ enum ley_status language_load(struct language *language, const struct language_o
     LEY_TRY(ley_model_file_open(&language->file, options->model));
     LEY_TRY(load_tokenizer(language));
     struct ley_weight_source source = ley_model_file_source(language->file);
-    LEY_TRY(ley_model_create(&language->model, ley_model_file_config(language->file), &source,
-                             dtype));
+    LEY_TRY(
+        ley_model_create(&language->model, ley_model_file_config(language->file), &source, dtype));
     language->is_digital = true;
     language->scaler_origin = "none";
     language->load_s = clock_s() - start_s;
     return LEY_OK;
 }
 
-enum ley_status language_calibrate(struct language *language,
-                                   struct ley_calibration_report *report, const char *text,
-                                   int64_t n_tokens) {
+enum ley_status language_calibrate(struct language *language, struct ley_calibration_report *report,
+                                   const char *text, int64_t n_tokens) {
     struct ley_tokens tokens = {0};
     struct ley_progress progress = session_progress("calibrating, layers");
     text = text ? text : ley_calibration_text;
@@ -72,8 +72,10 @@ enum ley_status language_calibrate(struct language *language,
         n_tokens = (int64_t)tokens.n;
     }
     enum ley_status status =
-        n_tokens < 16 ? ley_fail(LEY_E_ARGUMENT, "the calibration text has %lld tokens; give some "
-                                 "hundred", (long long)n_tokens)
+        n_tokens < 16 ? ley_fail(LEY_E_ARGUMENT,
+                                 "the calibration text has %lld tokens; give some "
+                                 "hundred",
+                                 (long long)n_tokens)
                       : ley_model_calibrate(&language->scalers, report, language->model,
                                             &language->hardware, tokens.id, n_tokens, &progress);
     ley_tokens_destroy(&tokens);
@@ -90,10 +92,12 @@ static enum ley_status find_scalers(struct language *language) {
         return LEY_OK;
     }
     struct ley_calibration_report report;
-    fprintf(stderr, "the model file holds no scalers for analog attention: calibrating on a built-in "
-                    "text (leyden calibrate keeps them). Without adaptation expect poor text.\n");
+    fprintf(stderr,
+            "the model file holds no scalers for analog attention: calibrating on a built-in "
+            "text (leyden calibrate keeps them). Without adaptation expect poor text.\n");
     LEY_TRY(language_calibrate(language, &report, NULL, CALIBRATION_TOKENS));
-    fprintf(stderr, "calibrated in %.1f s; %.0f %% of the variance of attention stays unexplained\n",
+    fprintf(stderr,
+            "calibrated in %.1f s; %.0f %% of the variance of attention stays unexplained\n",
             language->calibrate_s, 100 * report.unexplained);
     language->scaler_origin = "calibrated now";
     return LEY_OK;
@@ -103,7 +107,8 @@ static enum ley_status set_analog(struct language *language) {
     LEY_TRY(find_scalers(language));
     LEY_TRY(ley_model_set_analog(language->model, &language->hardware));
     for (int layer = 0; layer < language->scalers.n_layers; layer++) {
-        ley_scaler_set_apply(&language->scalers, ley_model_attention(language->model, layer), layer);
+        ley_scaler_set_apply(&language->scalers, ley_model_attention(language->model, layer),
+                             layer);
     }
     language->is_digital = false;
     return LEY_OK;

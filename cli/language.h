@@ -4,15 +4,15 @@
 
 // How commands choose a model and what its attention runs on.
 struct language_options {
-    const char *model;         // -m
+    const char *model;          // -m
     struct hardware_options hw; // "digital", or a preset or file
-    const char *dtype;         // auto, f32, bf16
-    int window;                // -1: of the hardware; digital: all
-    int threads;               // 0: all
+    const char *dtype;          // auto, f32, bf16
+    int window;                 // -1: of the hardware; digital: all
+    int threads;                // 0: all
 };
 
 #define LANGUAGE_DEFAULTS                                                                          \
-    {.hw = {.name = "paper"}, .dtype = "auto", .window = -1}
+    { .hw = {.name = "paper"}, .dtype = "auto", .window = -1 }
 
 // Rows for a command's option table; `o` is a struct language_options.
 #define LANGUAGE_ROWS(o)                                                                           \
@@ -21,7 +21,9 @@ struct language_options {
         {"set", 0, OPTION_REPEAT, &(o).hw.set, "KEY=VALUE", "override a hardware parameter"},      \
         {"window", 0, OPTION_INT, &(o).window, "M", "tokens that a query sees"},                   \
         {"dtype", 0, OPTION_TEXT, &(o).dtype, "TYPE", "dense layers in auto, f32 or bf16 (auto)"}, \
-        {"threads", 't', OPTION_INT, &(o).threads, "N", "threads (default: all cores)"}
+    {                                                                                              \
+        "threads", 't', OPTION_INT, &(o).threads, "N", "threads (default: all cores)"              \
+    }
 
 enum { N_LANGUAGE_ROWS = 6 };
 
@@ -30,7 +32,7 @@ struct language {
     struct ley_tokenizer *tokenizer;
     struct ley_model *model;
     bool is_digital;
-    struct ley_hardware hardware; // when analog
+    struct ley_hardware hardware;  // when analog
     struct ley_scaler_set scalers; // when analog
     const char *scaler_origin;     // "adapted", "calibrated", "calibrated now"; digital: "none"
     double load_s, calibrate_s;
@@ -52,9 +54,8 @@ enum ley_status language_set_hardware(struct language *language,
 
 // Calibrates on `text` (or on a built-in one when NULL) for language->hardware into
 // language->scalers; n_tokens at most.
-enum ley_status language_calibrate(struct language *language,
-                                   struct ley_calibration_report *report, const char *text,
-                                   int64_t n_tokens);
+enum ley_status language_calibrate(struct language *language, struct ley_calibration_report *report,
+                                   const char *text, int64_t n_tokens);
 
 // Sum over layers of ledgers[n_layers].
 struct ley_ledger language_total(const struct language *language, const struct ley_ledger *ledgers);

@@ -54,8 +54,8 @@ static int fail_unknown(const char *name) {
     return 2;
 }
 
-// Threads of the OpenMP runtime must sleep while they wait: on shared cores spinning costs more than
-// it gains. The runtime reads this once, before main, so the program starts itself again.
+// Threads of the OpenMP runtime must sleep while they wait: on shared cores spinning costs more
+// than it gains. The runtime reads this once, before main, so the program starts itself again.
 static void start_passive(char **argv) {
     if (!getenv("OMP_WAIT_POLICY") && setenv("OMP_WAIT_POLICY", "passive", 1) == 0) {
         execv("/proc/self/exe", argv); // where this fails, go on as it is

@@ -67,8 +67,8 @@ static enum ley_status choose(struct trace_files *trace, const struct trace_opti
     if (!layers) {
         return ley_fail_memory("the trace", (size_t)config->n_layers, sizeof *layers);
     }
-    enum ley_status status = parse_list(layers, &n, options->layers ? options->layers : "0",
-                                        config->n_layers, "layers");
+    enum ley_status status =
+        parse_list(layers, &n, options->layers ? options->layers : "0", config->n_layers, "layers");
     for (int i = 0; status == LEY_OK && i < n; i++) {
         if (!trace->layer[layers[i]].s) {
             status = create_layer(&trace->layer[layers[i]], trace->language, n_tokens);
@@ -113,7 +113,7 @@ struct part {
     const char *name;
     enum ley_dtype dtype;
     const void *data;
-    int64_t n_blocks; // per head: tiles, or 1
+    int64_t n_blocks;      // per head: tiles, or 1
     int64_t width, stride; // values of a row that are written, values from row to row
 };
 

@@ -6,8 +6,12 @@
 
 // Length that the first byte promises; 0: cannot start a character.
 static size_t promised_length(unsigned char first) {
-    return first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3
-           : first < 0xf5 ? 4 : 0;
+    return first < 0x80   ? 1
+           : first < 0xc2 ? 0
+           : first < 0xe0 ? 2
+           : first < 0xf0 ? 3
+           : first < 0xf5 ? 4
+                          : 0;
 }
 
 // The second byte also refuses overlong forms, surrogates and points beyond U+10FFFF.

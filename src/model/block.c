@@ -112,7 +112,8 @@ static void decode_q5_1(float *out, const uint8_t *block) {
 }
 
 // The j-th 6-bit scale and offset of the twelve bytes of a K block: the first four lie in the low
-// six bits of bytes 0..7, the others in half-bytes of 8..11 with their two high bits above the first.
+// six bits of bytes 0..7, the others in half-bytes of 8..11 with their two high bits above the
+// first.
 static void scale_and_offset(int *scale, int *offset, const uint8_t *packed, int j) {
     if (j < 4) {
         *scale = packed[j] & 63;
@@ -163,11 +164,16 @@ static void decode_q6_k(float *out, const uint8_t *block) {
 }
 
 static const struct ley_block_type types[] = {
-    {LEY_BLOCK_F32, "F32", 1, 4, NULL},   {LEY_BLOCK_F16, "F16", 1, 2, NULL},
-    {2, "Q4_0", 32, 18, decode_q4_0},           {3, "Q4_1", 32, 20, decode_q4_1},
-    {6, "Q5_0", 32, 22, decode_q5_0},           {7, "Q5_1", 32, 24, decode_q5_1},
-    {LEY_BLOCK_Q8_0, "Q8_0", 32, 34, decode_q8_0}, {12, "Q4_K", 256, 144, decode_q4_k},
-    {13, "Q5_K", 256, 176, decode_q5_k},        {14, "Q6_K", 256, 210, decode_q6_k},
+    {LEY_BLOCK_F32, "F32", 1, 4, NULL},
+    {LEY_BLOCK_F16, "F16", 1, 2, NULL},
+    {2, "Q4_0", 32, 18, decode_q4_0},
+    {3, "Q4_1", 32, 20, decode_q4_1},
+    {6, "Q5_0", 32, 22, decode_q5_0},
+    {7, "Q5_1", 32, 24, decode_q5_1},
+    {LEY_BLOCK_Q8_0, "Q8_0", 32, 34, decode_q8_0},
+    {12, "Q4_K", 256, 144, decode_q4_k},
+    {13, "Q5_K", 256, 176, decode_q5_k},
+    {14, "Q6_K", 256, 210, decode_q6_k},
     {LEY_BLOCK_BF16, "BF16", 1, 2, NULL},
 };
 

@@ -13,9 +13,9 @@ extern "C" {
 // A format: its number in GGUF files, name, and size.
 struct ley_block_type {
     uint32_t id;
-    const char *name;   // "Q4_1"
-    int n_weights;      // of a block
-    int n_bytes;        // of a block
+    const char *name;                                 // "Q4_1"
+    int n_weights;                                    // of a block
+    int n_bytes;                                      // of a block
     void (*decode)(float *out, const uint8_t *block); // one block; NULL: plain floats
 };
 

@@ -69,8 +69,9 @@ enum ley_status byte_bpe_add_merge(struct ley_tokenizer *tokenizer, struct ley_s
     if (left_id < 0 || right_id < 0 || merged < 0) {
         return ley_fail(LEY_E_FORMAT, "merge %d, '%.*s': %s is not a token", rank,
                         (int)(merge.n < 100 ? merge.n : 100), merge.text,
-                        left_id < 0 ? "the left part" : right_id < 0 ? "the right part"
-                                                                     : "the whole");
+                        left_id < 0    ? "the left part"
+                        : right_id < 0 ? "the right part"
+                                       : "the whole");
     }
     pair_table_insert(&tokenizer->pairs, left_id, right_id, (uint32_t)rank, merged);
     return LEY_OK;
@@ -132,8 +133,7 @@ static enum ley_status encode_piece(struct encoder *encoder, struct ley_string p
 // Nothing is merged across the pieces of the pre-tokenizer.
 enum ley_status byte_bpe_encode(struct encoder *encoder, struct ley_string text) {
     struct piece_walk walk;
-    enum ley_status status =
-        piece_walk_create(&walk, encoder->tokenizer->pre, text.text, text.n);
+    enum ley_status status = piece_walk_create(&walk, encoder->tokenizer->pre, text.text, text.n);
     while (status == LEY_OK && (status = piece_walk_next(&walk)) == LEY_OK && walk.piece.n > 0) {
         status = encode_piece(encoder, walk.piece);
     }

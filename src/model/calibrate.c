@@ -2,8 +2,8 @@
 //
 // Why a search: mean and spread alone leave half of all scores above zero, where softmax lets few
 // tokens through. With q' = aq q + bq and u = ak k + shift the score is, up to the slope of the
-// cell, aq ak q.k + bq ak sum(k) + shift sum(q'): a negative shift lowers all scores, the spread of q
-// sets how far they range, its middle how much the key alone counts. The three are tried on the
+// cell, aq ak q.k + bq ak sum(k) + shift sum(q'): a negative shift lowers all scores, the spread of
+// q sets how far they range, its middle how much the key alone counts. The three are tried on the
 // real signal path, quantisers and cell law included, for one key-value head and its query heads at
 // a time. Cost: N_SHARED + N_QUERY runs of the attention of one group over the text.
 #include "model/calibrate.h"
@@ -59,7 +59,7 @@ static struct moments moments_of(const double *x, int64_t n) {
     return (struct moments){mean, sqrt(square / (double)n)};
 }
 
-// S5.2 at convergence: the scaler whose output has this mean and standard deviation.
+// M20, S5.2 at convergence: the scaler whose output has this mean and standard deviation.
 static struct ley_scaler match(const double *x, int64_t n, double mean, double deviation) {
     struct moments m = moments_of(x, n);
     double a = m.deviation > 0 ? deviation / m.deviation : 1;
@@ -101,16 +101,15 @@ static enum ley_status try_scalers(struct group *group) {
 
 static void set_query(struct group *group, int g, int choice) {
     int64_t n = group->n_tokens * group->head_dim;
-    group->attention->scaler[LEY_SIGNAL_Q][g] =
-        match(group->q + g * n, n, query_middle[choice % N_MIDDLES],
-              query_spread[choice / N_MIDDLES]);
+    group->attention->scaler[LEY_SIGNAL_Q][g] = match(
+        group->q + g * n, n, query_middle[choice % N_MIDDLES], query_spread[choice / N_MIDDLES]);
 }
 
 static void set_key(struct group *group, int choice) {
     double v_ref_v = group->attention->hardware.cell.v_ref_v;
-    group->attention->scaler[LEY_SIGNAL_K][0] =
-        match(group->k, group->n_tokens * group->head_dim,
-              v_ref_v * (1 + key_shift[choice % N_SHIFTS]), v_ref_v * key_spread[choice / N_SHIFTS]);
+    group->attention->scaler[LEY_SIGNAL_K][0] = match(group->k, group->n_tokens * group->head_dim,
+                                                      v_ref_v * (1 + key_shift[choice % N_SHIFTS]),
+                                                      v_ref_v * key_spread[choice / N_SHIFTS]);
 }
 
 // The shared choice with the least unexplained variance, summed over the heads of the group.
@@ -186,8 +185,8 @@ static enum ley_status create_group(struct group *group, const struct ley_hardwa
     int G = seen->n_query_heads / seen->n_kv_heads, D = seen->head_dim;
     size_t n = (size_t)seen->n_tokens * (size_t)D, n_groups = (size_t)G;
     *group = (struct group){.n_tokens = seen->n_tokens, .n_queries = G, .head_dim = D};
-    LEY_TRY(ley_attention_create(&group->attention, hardware,
-                                 &(struct ley_attention_shape){G, 1, D}));
+    LEY_TRY(
+        ley_attention_create(&group->attention, hardware, &(struct ley_attention_shape){G, 1, D}));
     group->q = ley_alloc((3 * n_groups + 2) * n + 2 * n_groups, sizeof(double));
     group->line = ley_alloc(3 * n_groups, sizeof *group->line);
     if (!group->q || !group->line) {
@@ -216,8 +215,8 @@ static enum ley_status search(struct group *group) {
     return search_query(group);
 }
 
-// Calibrates key-value head h of the layer seen, into the set; unexplained[query head] receives what
-// its line leaves.
+// Calibrates key-value head h of the layer seen, into the set; unexplained[query head] receives
+// what its line leaves.
 static enum ley_status calibrate_head(struct calibration *calibration, double *unexplained,
                                       const struct ley_observation *seen, int h) {
     struct group group;
@@ -230,8 +229,7 @@ static enum ley_status calibrate_head(struct calibration *calibration, double *u
         int head = h * group.n_queries + g;
         ley_scaler_set_at(set, LEY_SIGNAL_Q, seen->layer)[head] =
             group.attention->scaler[LEY_SIGNAL_Q][g];
-        ley_scaler_set_at(set, LEY_SIGNAL_OUTPUT, seen->layer)[head] =
-            group.best_line[g];
+        ley_scaler_set_at(set, LEY_SIGNAL_OUTPUT, seen->layer)[head] = group.best_line[g];
         unexplained[head] = group.best_unexplained[g];
     }
     if (status == LEY_OK) {

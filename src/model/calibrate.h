@@ -1,11 +1,11 @@
 // calibrate.h - scalers for a pretrained model on a chip, without training.
 //
-// Runs the digital model on a text and, layer by layer, places every head's signals in the ranges of
-// the converters. The rule is SPEC S5.2's: a scaler's a and b give its output the standard deviation
-// and the mean of a target. The targets are searched on the simulated chip itself: of a small grid
-// (spread and shift of k, spread and middle of q), each head takes what brings its analog output
-// nearest to its softmax output; the output scaler is the least-squares line between the two.
-// This is as good as mapping without training can be; it is no adaptation.
+// Runs the digital model on a text and, layer by layer, places every head's signals in the ranges
+// of the converters. The rule is SPEC S5.2's: a scaler's a and b give its output the standard
+// deviation and the mean of a target. The targets are searched on the simulated chip itself: of a
+// small grid (spread and shift of k, spread and middle of q), each head takes what brings its
+// analog output nearest to its softmax output; the output scaler is the least-squares line between
+// the two. This is as good as mapping without training can be; it is no adaptation.
 #pragma once
 #include "array/hardware.h"
 #include "attention/scaler_set.h"
@@ -26,12 +26,10 @@ struct ley_calibration_report {
 // tokens of text: some hundred. The model's attention must be digital; it is left as it is.
 // progress is called after each layer and may be NULL. Fails for memory, a hardware that
 // contradicts itself, tokens outside the vocabulary, or when stopped.
-LEY_MUST_CHECK enum ley_status ley_model_calibrate(struct ley_scaler_set *set,
-                                                   struct ley_calibration_report *report,
-                                                   const struct ley_model *model,
-                                                   const struct ley_hardware *hardware,
-                                                   const int32_t *tokens, int64_t n_tokens,
-                                                   const struct ley_progress *progress);
+LEY_MUST_CHECK enum ley_status
+ley_model_calibrate(struct ley_scaler_set *set, struct ley_calibration_report *report,
+                    const struct ley_model *model, const struct ley_hardware *hardware,
+                    const int32_t *tokens, int64_t n_tokens, const struct ley_progress *progress);
 
 #ifdef __cplusplus
 }

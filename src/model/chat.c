@@ -124,8 +124,10 @@ static enum ley_status check_order(const struct ley_chat_turn *turn, int n_turns
     for (int i = first; i < n_turns; i++) {
         enum ley_chat_role want = (i - first) % 2 == 0 ? LEY_CHAT_USER : LEY_CHAT_ASSISTANT;
         if (turn[i].role != want) {
-            return ley_fail(LEY_E_ARGUMENT, "this model's chat needs turns of user and assistant "
-                            "in alternation; turn %d is %s's", i + 1, role_names[turn[i].role]);
+            return ley_fail(LEY_E_ARGUMENT,
+                            "this model's chat needs turns of user and assistant "
+                            "in alternation; turn %d is %s's",
+                            i + 1, role_names[turn[i].role]);
         }
     }
     return LEY_OK;
@@ -216,8 +218,8 @@ static char *copy_literal(char *out, const char *from, const char *end) {
 static char *find_default_system(struct ley_chat *chat, char *at, struct ley_string text) {
     const char *from = after(text, "<|im_start|>system\n");
     from = from ? from : after(text, "<|im_start|>system\\n");
-    char *end = from && *from != '\'' && *from != '"'
-                    ? copy_literal(at, from, text.text + text.n) : NULL;
+    char *end =
+        from && *from != '\'' && *from != '"' ? copy_literal(at, from, text.text + text.n) : NULL;
     if (!end) {
         return at;
     }
@@ -239,11 +241,11 @@ enum ley_status ley_chat_create(struct ley_chat **out, struct ley_string templat
     enum ley_chat_style style;
     *out = NULL;
     if (template_text.n == 0) {
-        return ley_fail(LEY_E_MISSING, "the model has no chat template: it is not made for chat");
+        return ley_fail(LEY_E_FORMAT, "the model has no chat template: it is not made for chat");
     }
     if (!recognise(&style, template_text)) {
         return ley_fail(LEY_E_FORMAT, "the model's chat template is none of the known ones "
-                        "(ChatML, Llama-2 [INST], Llama-3 headers, Zephyr)");
+                                      "(ChatML, Llama-2 [INST], Llama-3 headers, Zephyr)");
     }
     struct ley_chat *chat = ley_alloc(1, sizeof *chat);
     char *pool = ley_alloc(template_text.n + bos.n + eos.n + 1, 1);

@@ -125,7 +125,8 @@ static enum ley_status take_tensor(struct ley_gguf_tensor *tensor, uint64_t *off
     }
     for (uint64_t i = 0; i < n_dims; i++) {
         LEY_TRY(take_integer(&dim, cursor, 8));
-        if (dim == 0 || dim > (uint64_t)1 << 40 || __builtin_mul_overflow(n_weights, dim, &n_weights)) {
+        if (dim == 0 || dim > (uint64_t)1 << 40 ||
+            __builtin_mul_overflow(n_weights, dim, &n_weights)) {
             return bad(cursor, "a tensor has an absurd dimension");
         }
         tensor->dim[i] = (int64_t)dim;
@@ -134,9 +135,11 @@ static enum ley_status take_tensor(struct ley_gguf_tensor *tensor, uint64_t *off
     LEY_TRY(take_integer(offset, cursor, 8));
     tensor->type = ley_block_type((uint32_t)type);
     if (!tensor->type) {
-        return ley_fail(LEY_E_FORMAT, "%s: tensor %.*s has number format %llu; known are F32, F16, "
-                        "BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K", cursor->name,
-                        (int)tensor->name.n, tensor->name.text, (unsigned long long)type);
+        return ley_fail(LEY_E_FORMAT,
+                        "%s: tensor %.*s has number format %llu; known are F32, F16, "
+                        "BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K",
+                        cursor->name, (int)tensor->name.n, tensor->name.text,
+                        (unsigned long long)type);
     }
     if (tensor->dim[0] % tensor->type->n_weights != 0 ||
         n_weights / (uint64_t)tensor->type->n_weights > SIZE_MAX / 256) {
@@ -157,8 +160,9 @@ static enum ley_status take_header(struct ley_gguf *gguf, struct cursor *cursor)
     LEY_TRY(take_integer(&version, cursor, 4));
     gguf->version = (uint32_t)version;
     if (version < 2 || version > 3) {
-        return bad(cursor, version >> 16 ? "a big-endian GGUF file; only little-endian ones are read"
-                                         : "an unknown version of GGUF (2 and 3 are known)");
+        return bad(cursor, version >> 16
+                               ? "a big-endian GGUF file; only little-endian ones are read"
+                               : "an unknown version of GGUF (2 and 3 are known)");
     }
     LEY_TRY(take_integer(&gguf->n_tensors, cursor, 8));
     LEY_TRY(take_integer(&gguf->n_pairs, cursor, 8));
@@ -194,7 +198,8 @@ static int compare_data(const void *a, const void *b) {
 }
 
 static enum ley_status fail_twice(const struct cursor *cursor, const struct ley_string *name) {
-    return ley_fail(LEY_E_FORMAT, "%s: %.*s is given twice", cursor->name, (int)name->n, name->text);
+    return ley_fail(LEY_E_FORMAT, "%s: %.*s is given twice", cursor->name, (int)name->n,
+                    name->text);
 }
 
 // Sorted by place no tensor may reach into the next; then sorted by name no two may be equal.
@@ -234,8 +239,10 @@ static enum ley_status place_tensors(struct ley_gguf *gguf, const uint64_t *offs
                                      const struct cursor *cursor) {
     double wanted = ley_gguf_number(gguf, "general.alignment", 32);
     if (!(wanted >= 1 && wanted <= MAX_ALIGNMENT) || (uint64_t)wanted % 4 != 0) {
-        return ley_fail(LEY_E_FORMAT, "%s: general.alignment is %g, must be a multiple of 4 up to "
-                        "65536", cursor->name, wanted);
+        return ley_fail(LEY_E_FORMAT,
+                        "%s: general.alignment is %g, must be a multiple of 4 up to "
+                        "65536",
+                        cursor->name, wanted);
     }
     size_t alignment = (size_t)wanted, begin = (size_t)(cursor->at - cursor->start);
     size_t padding = (alignment - begin % alignment) % alignment;
@@ -246,9 +253,10 @@ static enum ley_status place_tensors(struct ley_gguf *gguf, const uint64_t *offs
     for (uint64_t i = 0; i < gguf->n_tensors; i++) {
         struct ley_gguf_tensor *t = &gguf->tensor[i];
         if (offset[i] % alignment != 0 || offset[i] > n_data || t->n_bytes > n_data - offset[i]) {
-            return ley_fail(LEY_E_FORMAT, "%s: the data of tensor %.*s lie outside the file "
-                            "(truncated?) or are not aligned", cursor->name, (int)t->name.n,
-                            t->name.text);
+            return ley_fail(LEY_E_FORMAT,
+                            "%s: the data of tensor %.*s lie outside the file "
+                            "(truncated?) or are not aligned",
+                            cursor->name, (int)t->name.n, t->name.text);
         }
         t->data = cursor->at + padding + offset[i];
     }
@@ -295,9 +303,9 @@ void ley_gguf_destroy(struct ley_gguf *gguf) {
 
 const struct ley_gguf_pair *ley_gguf_find(const struct ley_gguf *gguf, const char *key) {
     const struct ley_gguf_pair wanted = {.key = {key, strlen(key)}};
-    return gguf->n_pairs ? bsearch(&wanted, gguf->pair, (size_t)gguf->n_pairs, sizeof wanted,
-                                   compare_keys)
-                         : NULL;
+    return gguf->n_pairs
+               ? bsearch(&wanted, gguf->pair, (size_t)gguf->n_pairs, sizeof wanted, compare_keys)
+               : NULL;
 }
 
 const struct ley_gguf_tensor *ley_gguf_find_tensor(const struct ley_gguf *gguf, const char *name) {

@@ -69,7 +69,8 @@ void ley_gguf_destroy(struct ley_gguf *gguf);
 const struct ley_gguf_pair *ley_gguf_find(const struct ley_gguf *gguf, const char *key);
 const struct ley_gguf_tensor *ley_gguf_find_tensor(const struct ley_gguf *gguf, const char *name);
 
-// The value of a number (integer, float or bool), or `otherwise` when the key is absent or no number.
+// The value of a number (integer, float or bool), or `otherwise` when the key is absent or no
+// number.
 double ley_gguf_number(const struct ley_gguf *gguf, const char *key, double otherwise);
 
 // The value of a string; n = 0 when the key is absent or no string.

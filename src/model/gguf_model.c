@@ -38,8 +38,8 @@ static enum ley_status find_family(struct ley_model_config *config, char archite
     if (strcmp(architecture, "gpt2") == 0) {
         config->family = LEY_FAMILY_GPT2;
         struct ley_string own = ley_gguf_string(&file->gguf, GGUF_KEY_ACTIVATION);
-        config->activation = own.n == 8 && memcmp(own.text, "gelu_erf", 8) == 0 ? LEY_GELU_ERF
-                                                                               : LEY_GELU_TANH;
+        config->activation =
+            own.n == 8 && memcmp(own.text, "gelu_erf", 8) == 0 ? LEY_GELU_ERF : LEY_GELU_TANH;
     } else if (strcmp(architecture, "llama") == 0) {
         config->family = LEY_FAMILY_LLAMA;
         config->activation = LEY_SWIGLU;
@@ -64,7 +64,8 @@ static enum ley_status read_config(struct ley_model_file *file) {
                           c->n_heads > 0 ? floor((double)c->d_model / c->n_heads) : 0);
     c->d_ff = size_of(file, arch, "feed_forward_length", 0);
     c->n_context = size_of(file, arch, "context_length", 0);
-    const struct ley_gguf_tensor *embedding = ley_gguf_find_tensor(&file->gguf, "token_embd.weight");
+    const struct ley_gguf_tensor *embedding =
+        ley_gguf_find_tensor(&file->gguf, "token_embd.weight");
     c->n_vocab = embedding && embedding->dim[1] <= INT_MAX ? (int)embedding->dim[1] : 0;
     c->norm_eps = number_of(file, arch,
                             c->family == LEY_FAMILY_GPT2 ? "attention.layer_norm_epsilon"
@@ -76,8 +77,10 @@ static enum ley_status read_config(struct ley_model_file *file) {
     }
     if (size_of(file, arch, "attention.value_length", c->head_dim) != c->head_dim ||
         number_of(file, arch, "expert_count", 0) != 0) {
-        return ley_fail(LEY_E_FORMAT, "%s: values of another width than keys, or experts, are not "
-                        "supported", file->path);
+        return ley_fail(LEY_E_FORMAT,
+                        "%s: values of another width than keys, or experts, are not "
+                        "supported",
+                        file->path);
     }
     enum ley_status status = ley_model_config_check(c);
     return status == LEY_OK ? LEY_OK : ley_fail_within(status, file->path);
@@ -89,8 +92,9 @@ static enum ley_status check_rope_scaling(const struct ley_model_file *file) {
     double factor = ley_gguf_number(&file->gguf, "llama.rope.scaling.factor", 1);
     bool is_none = type.n == 0 || (type.n == 4 && memcmp(type.text, "none", 4) == 0);
     if (!is_none && factor != 1) {
-        return ley_fail(LEY_E_FORMAT, "%s: rope scaling '%.*s' by %g is not supported in GGUF files",
-                        file->path, (int)type.n, type.text, factor);
+        return ley_fail(LEY_E_FORMAT,
+                        "%s: rope scaling '%.*s' by %g is not supported in GGUF files", file->path,
+                        (int)type.n, type.text, factor);
     }
     return LEY_OK;
 }
@@ -136,9 +140,10 @@ static enum ley_status check_names(const struct ley_model_file *file) {
     for (uint64_t t = 0; t < file->gguf.n_tensors; t++) {
         const struct ley_string *tensor = &file->gguf.tensor[t].name;
         if (!gguf_name_is_known(*tensor, file->config.n_layers)) {
-            return ley_fail(LEY_E_FORMAT, "%s: tensor %.*s is no part of a gpt2 or llama model with "
-                            "%d layers", file->path, (int)tensor->n, tensor->text,
-                            file->config.n_layers);
+            return ley_fail(LEY_E_FORMAT,
+                            "%s: tensor %.*s is no part of a gpt2 or llama model with "
+                            "%d layers",
+                            file->path, (int)tensor->n, tensor->text, file->config.n_layers);
         }
     }
     return LEY_OK;
@@ -192,15 +197,17 @@ static enum ley_status find_kind(struct ley_vocab *vocab, const struct ley_model
         return LEY_OK;
     }
     if (strcmp(model, "gpt2") != 0) {
-        return ley_fail(LEY_E_FORMAT, "%s: tokenizer '%s' is not supported; gpt2 (byte-level BPE) and "
-                        "llama (SentencePiece) are", file->path, model);
+        return ley_fail(LEY_E_FORMAT,
+                        "%s: tokenizer '%s' is not supported; gpt2 (byte-level BPE) and "
+                        "llama (SentencePiece) are",
+                        file->path, model);
     }
     vocab->kind = LEY_VOCAB_BYTE_BPE;
     if (!gguf_pre_find(&vocab->pre, *pre ? pre : "default")) {
         return ley_fail(LEY_E_FORMAT, "%s: pre-tokenizer '%s' is not known", file->path, pre);
     }
-    vocab->ignores_merges = ley_gguf_number(&file->gguf, GGUF_KEY_IGNORES_MERGES,
-                                            vocab->pre == LEY_PRE_LLAMA3) != 0;
+    vocab->ignores_merges =
+        ley_gguf_number(&file->gguf, GGUF_KEY_IGNORES_MERGES, vocab->pre == LEY_PRE_LLAMA3) != 0;
     return LEY_OK;
 }
 
@@ -284,7 +291,8 @@ enum ley_status ley_gguf_model_vocab(struct ley_model_file *file, struct ley_voc
     vocab->unknown = token_id(file, "tokenizer.ggml.unknown_token_id", vocab->n_tokens);
     vocab->adds_bos = ley_gguf_number(gguf, "tokenizer.ggml.add_bos_token", is_spm) != 0;
     vocab->adds_eos = ley_gguf_number(gguf, "tokenizer.ggml.add_eos_token", 0) != 0;
-    vocab->adds_space_prefix = ley_gguf_number(gguf, "tokenizer.ggml.add_space_prefix", is_spm) != 0;
+    vocab->adds_space_prefix =
+        ley_gguf_number(gguf, "tokenizer.ggml.add_space_prefix", is_spm) != 0;
     vocab->chat_template = ley_gguf_string(gguf, "tokenizer.chat_template");
     return LEY_OK;
 }

@@ -1,7 +1,7 @@
 // gguf_write.c - writing a GGUF container
 //
-// The metadata are kept as the bytes they will be in the file; tensors follow, each at a multiple of
-// 32 bytes, which is the default alignment.
+// The metadata are kept as the bytes they will be in the file; tensors follow, each at a multiple
+// of 32 bytes, which is the default alignment.
 #include "model/gguf_write.h"
 
 #include <errno.h>
@@ -55,7 +55,8 @@ static void put(struct ley_gguf_builder *builder, const void *bytes, size_t n) {
 }
 
 // Little-endian machines only, as everywhere in this format's readers; checked by the build.
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "GGUF is written on little-endian machines");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "GGUF is written on little-endian machines");
 
 static void put_u32(struct ley_gguf_builder *builder, uint32_t x) {
     put(builder, &x, sizeof x);

@@ -1,7 +1,7 @@
 // gguf_write.h - writing a GGUF container (version 3), all or nothing.
 //
-// Pairs are collected first, then everything is written in one call: under a temporary name, renamed
-// at the end.
+// Pairs are collected first, then everything is written in one call: under a temporary name,
+// renamed at the end.
 #pragma once
 #include "model/gguf.h"
 
@@ -23,7 +23,8 @@ void ley_gguf_add_pair(struct ley_gguf_builder *builder, const struct ley_gguf_p
 void ley_gguf_add_u32(struct ley_gguf_builder *builder, const char *key, uint32_t value);
 void ley_gguf_add_f32(struct ley_gguf_builder *builder, const char *key, float value);
 void ley_gguf_add_bool(struct ley_gguf_builder *builder, const char *key, bool value);
-void ley_gguf_add_string(struct ley_gguf_builder *builder, const char *key, struct ley_string value);
+void ley_gguf_add_string(struct ley_gguf_builder *builder, const char *key,
+                         struct ley_string value);
 void ley_gguf_add_f32_array(struct ley_gguf_builder *builder, const char *key, const float *values,
                             size_t n);
 void ley_gguf_add_i32_array(struct ley_gguf_builder *builder, const char *key,
@@ -37,8 +38,8 @@ struct ley_gguf_content {
     void *context;
 };
 
-// Writes pairs and tensors. Of a tensor, name, type, n_dims, dim, n_bytes and data count; where data
-// is NULL, `content` gives them (it may be NULL when all have data).
+// Writes pairs and tensors. Of a tensor, name, type, n_dims, dim, n_bytes and data count; where
+// data is NULL, `content` gives them (it may be NULL when all have data).
 LEY_MUST_CHECK enum ley_status ley_gguf_write(const char *path,
                                               const struct ley_gguf_builder *builder,
                                               const struct ley_gguf_tensor *tensors,

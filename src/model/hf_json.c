@@ -52,8 +52,8 @@ bool hf_json_flag(const struct cJSON *object, const char *key, bool otherwise) {
 }
 
 int32_t hf_json_id(const struct cJSON *item) {
-    bool is_id = cJSON_IsNumber(item) && item->valuedouble >= 0 &&
-                 item->valuedouble <= INT32_MAX && item->valuedouble == item->valueint;
+    bool is_id = cJSON_IsNumber(item) && item->valuedouble >= 0 && item->valuedouble <= INT32_MAX &&
+                 item->valuedouble == item->valueint;
     return is_id ? item->valueint : -1;
 }
 
@@ -153,7 +153,8 @@ enum ley_status hf_json_recipe(struct hf_recipe *recipe, const struct cJSON *roo
             return LEY_OK;
         }
     }
-    return ley_fail(LEY_E_FORMAT, "tokenizer.json: normalizer '%s' with pre-tokenizer '%s' is not "
+    return ley_fail(LEY_E_FORMAT,
+                    "tokenizer.json: normalizer '%s' with pre-tokenizer '%s' is not "
                     "known (known: those of GPT-2, SmolLM, Llama-2 and Llama-3)",
                     hf_json_text(hf_json_get(root, "normalizer"), "type"),
                     hf_json_text(hf_json_get(root, "pre_tokenizer"), "type"));

@@ -108,7 +108,8 @@ static const struct ley_safetensor *find_named(const struct opening *opening, co
 }
 
 // The tensor of a row, with the prefix of the family or without; `name` receives the longer one.
-static const struct ley_safetensor *find_tensor(char name[HF_NAME_BYTES], const struct opening *opening,
+static const struct ley_safetensor *find_tensor(char name[HF_NAME_BYTES],
+                                                const struct opening *opening,
                                                 const struct hf_name *row, int layer) {
     const char *prefix = hf_name_prefix(opening->config.model.family);
     hf_name_format(name, &opening->config.model, row, layer);
@@ -169,7 +170,8 @@ static enum ley_status place(struct opening *opening, const struct hf_name *row,
         stored.is_transposed = true;
         break;
     }
-    LEY_TRY(check_tensor(tensor, row->form == HF_VECTOR || row->form == HF_THIRD_OF_VECTOR ? 1 : 2, dim));
+    LEY_TRY(check_tensor(tensor, row->form == HF_VECTOR || row->form == HF_THIRD_OF_VECTOR ? 1 : 2,
+                         dim));
     *ley_stored_at(opening->file, row->weight, layer) = stored;
     return LEY_OK;
 }
@@ -223,7 +225,8 @@ static enum ley_status place_rope_factors(struct opening *opening) {
 
 static enum ley_status place_all(struct opening *opening) {
     LEY_TRY(ley_stored_create(opening->file, opening->n_tensors));
-    struct hf_names names = hf_names(opening->config.model.family, opening->config.has_attention_bias);
+    struct hf_names names =
+        hf_names(opening->config.model.family, opening->config.has_attention_bias);
     LEY_TRY(place_rows(opening, names.row, names.n));
     LEY_TRY(place_output(opening));
     return place_rope_factors(opening);

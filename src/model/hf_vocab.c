@@ -96,8 +96,8 @@ static enum ley_status add_tokens(struct ley_hf_vocab *hf, const struct cJSON *t
         int32_t id = hf_json_id(hf_json_get(item, "id"));
         const char *content = hf_json_text(item, "content");
         hf->token[id] = keep(hf, content, strlen(content));
-        hf->type[id] = hf_json_flag(item, "special", false) ? LEY_TOKEN_CONTROL
-                                                            : LEY_TOKEN_USER_DEFINED;
+        hf->type[id] =
+            hf_json_flag(item, "special", false) ? LEY_TOKEN_CONTROL : LEY_TOKEN_USER_DEFINED;
     }
     return LEY_OK;
 }
@@ -143,8 +143,8 @@ static enum ley_status read_merges(struct ley_hf_vocab *hf, const struct cJSON *
     const struct cJSON *item;
     cJSON_ArrayForEach(item, merges) {
         const char *left = cJSON_GetStringValue(cJSON_IsArray(item) ? item->child : item);
-        const char *right = cJSON_IsArray(item) && item->child
-                                ? cJSON_GetStringValue(item->child->next) : "";
+        const char *right =
+            cJSON_IsArray(item) && item->child ? cJSON_GetStringValue(item->child->next) : "";
         if (!left || !right || (right[0] != '\0' && strchr(left, ' '))) {
             return ley_fail(LEY_E_FORMAT, "merge %d is not a pair of tokens", hf->vocab.n_merges);
         }
@@ -368,8 +368,8 @@ enum ley_status ley_hf_vocab_read(struct ley_hf_vocab **out, const struct ley_hf
     hf->pool = pool;
     hf->capacity = capacity;
     hf->vocab.bos = hf->vocab.eos = hf->vocab.unknown = -1;
-    enum ley_status status = files->tokenizer.n > 0 ? read_tokenizer_json(hf, files)
-                                                    : read_vocab_json(hf, files);
+    enum ley_status status =
+        files->tokenizer.n > 0 ? read_tokenizer_json(hf, files) : read_vocab_json(hf, files);
     if (status != LEY_OK) {
         ley_hf_vocab_destroy(hf);
         return status;
@@ -423,7 +423,7 @@ static enum ley_status load_files(struct ley_hf_files *files, const char *folder
         LEY_TRY(read_optional(&files->merges, folder, "vocab.bpe"));
         if (files->vocab.n == 0 || files->merges.n == 0) {
             return ley_fail(LEY_E_IO, "no tokenizer.json, nor vocab.json with merges.txt, nor "
-                            "encoder.json with vocab.bpe");
+                                      "encoder.json with vocab.bpe");
         }
     }
     LEY_TRY(read_optional(&files->tokenizer_config, folder, "tokenizer_config.json"));
@@ -439,9 +439,10 @@ enum ley_status ley_hf_vocab_load(struct ley_hf_vocab **out, const char *path) {
     if (status == LEY_OK) {
         status = ley_hf_vocab_read(out, &files);
     }
-    const struct ley_string *text[] = {&files.tokenizer, &files.vocab, &files.merges,
-                                       &files.tokenizer_config, &files.config,
-                                       &files.generation_config, &files.chat_template};
+    const struct ley_string *text[] = {&files.tokenizer,    &files.vocab,
+                                       &files.merges,       &files.tokenizer_config,
+                                       &files.config,       &files.generation_config,
+                                       &files.chat_template};
     for (size_t i = 0; i < sizeof text / sizeof text[0]; i++) {
         ley_free((void *)text[i]->text);
     }

@@ -94,7 +94,7 @@ static enum ley_status create(struct ley_model_file **file, bool *is_folder, con
     if (!*file) {
         return ley_fail_memory(path, 1, sizeof **file);
     }
-    snprintf((*file)->path, sizeof (*file)->path, "%s", path);
+    snprintf((*file)->path, sizeof(*file)->path, "%s", path);
     return LEY_OK;
 }
 
@@ -194,7 +194,8 @@ static enum ley_status read_weight(void *context, float *out, enum ley_weight we
     }
     int64_t n_blocks = info.n_columns / stored->type->n_weights;
     if (info.n_columns % stored->type->n_weights != 0) { // a part of one stored row: q of q, k, v
-        return ley_fail(LEY_E_FORMAT, "%s: %s is quantised across its parts", file->path, info.name);
+        return ley_fail(LEY_E_FORMAT, "%s: %s is quantised across its parts", file->path,
+                        info.name);
     }
     ley_blocks_decode(out, stored->type,
                       stored->data + (stored->first + first_row) * n_blocks * stored->type->n_bytes,
@@ -219,7 +220,8 @@ enum ley_status ley_model_file_vocab(struct ley_model_file *file, struct ley_voc
     }
     // a file that was opened for its vocabulary alone has no weights to compare with
     if (file->stored && vocab->n_tokens > file->config.n_vocab) {
-        return ley_fail(LEY_E_FORMAT, "%s: the tokenizer has %d tokens, but the embedding has %d rows",
+        return ley_fail(LEY_E_FORMAT,
+                        "%s: the tokenizer has %d tokens, but the embedding has %d rows",
                         file->path, vocab->n_tokens, file->config.n_vocab);
     }
     return LEY_OK;
@@ -244,7 +246,8 @@ static enum ley_status read_scaler(struct ley_scaler *scaler, uint64_t n,
     for (uint64_t i = 0; i < n; i++) {
         double x = ley_gguf_item(pair, i);
         if (!(x > -1e30 && x < 1e30)) {
-            return ley_fail(LEY_E_FORMAT, "%s: %s holds a value that is not finite", file->path, key);
+            return ley_fail(LEY_E_FORMAT, "%s: %s holds a value that is not finite", file->path,
+                            key);
         }
         *(which == 'a' ? &scaler[i].a : &scaler[i].b) = x;
     }
@@ -282,8 +285,9 @@ struct ley_string ley_model_file_hardware(const struct ley_model_file *file) {
 }
 
 // Adds the a's or the b's of one signal, all layers and heads.
-static enum ley_status add_scaler(struct ley_gguf_builder *builder, const struct ley_scaler_set *set,
-                                  enum ley_signal signal, char which) {
+static enum ley_status add_scaler(struct ley_gguf_builder *builder,
+                                  const struct ley_scaler_set *set, enum ley_signal signal,
+                                  char which) {
     size_t n = (size_t)set->n_layers * (size_t)ley_attention_n_heads(&set->shape, signal);
     float *values = ley_alloc(n, sizeof *values);
     char key[64];
@@ -317,7 +321,8 @@ static enum ley_status add_pairs(struct ley_gguf_builder *builder,
     }
     ley_gguf_add_string(builder, "leyden.hardware",
                         (struct ley_string){hardware, strlen(hardware)});
-    ley_gguf_add_string(builder, "leyden.scaler.origin", (struct ley_string){origin, strlen(origin)});
+    ley_gguf_add_string(builder, "leyden.scaler.origin",
+                        (struct ley_string){origin, strlen(origin)});
     for (int i = 0; i < 2 * LEY_N_SIGNALS; i++) {
         LEY_TRY(add_scaler(builder, set, (enum ley_signal)(i / 2), i % 2 ? 'b' : 'a'));
     }
@@ -329,13 +334,16 @@ enum ley_status ley_model_file_save_scalers(const char *path, const struct ley_m
                                             const char *origin) {
     struct ley_gguf_builder *builder;
     if (!file->is_gguf) {
-        return ley_fail(LEY_E_ARGUMENT, "%s is a Hugging Face folder; leyden convert makes a GGUF file "
-                        "of it, which can hold scalers", file->path);
+        return ley_fail(LEY_E_ARGUMENT,
+                        "%s is a Hugging Face folder; leyden convert makes a GGUF file "
+                        "of it, which can hold scalers",
+                        file->path);
     }
     LEY_TRY(ley_gguf_builder_create(&builder));
     enum ley_status status = add_pairs(builder, file, set, hardware, origin);
     if (status == LEY_OK) {
-        status = ley_gguf_write(path, builder, file->gguf.tensor, (size_t)file->gguf.n_tensors, NULL);
+        status =
+            ley_gguf_write(path, builder, file->gguf.tensor, (size_t)file->gguf.n_tensors, NULL);
     }
     ley_gguf_builder_destroy(builder);
     return status;

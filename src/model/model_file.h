@@ -20,8 +20,8 @@ struct cJSON;
 // Opens a .gguf file, or a folder with config.json and model.safetensors (or its index of shards).
 LEY_MUST_CHECK enum ley_status ley_model_file_open(struct ley_model_file **file, const char *path);
 
-// Opens a file or folder for its vocabulary alone: the model in it may be absent or of another kind.
-// Of the functions below only ley_model_file_vocab and ley_model_file_close may be called.
+// Opens a file or folder for its vocabulary alone: the model in it may be absent or of another
+// kind. Of the functions below only ley_model_file_vocab and ley_model_file_close may be called.
 LEY_MUST_CHECK enum ley_status ley_model_file_open_vocab(struct ley_model_file **file,
                                                          const char *path);
 
@@ -39,8 +39,8 @@ struct ley_weight_source ley_model_file_source(const struct ley_model_file *file
 LEY_MUST_CHECK enum ley_status ley_model_file_vocab(struct ley_model_file *file,
                                                     struct ley_vocab *vocab);
 
-// The analog scalers stored under leyden.scaler.*; *has_scalers false and nothing created when there
-// are none. The caller destroys the set.
+// The analog scalers stored under leyden.scaler.*; *has_scalers false and nothing created when
+// there are none. The caller destroys the set.
 LEY_MUST_CHECK enum ley_status ley_model_file_scalers(const struct ley_model_file *file,
                                                       struct ley_scaler_set *set,
                                                       bool *has_scalers);

@@ -10,8 +10,8 @@
 struct ley_stored {
     const uint8_t *data; // NULL: the model has no such weight
     const struct ley_block_type *type;
-    int64_t n_columns; // of the stored matrix: weights from one stored row to the next
-    int64_t first;     // first stored row wanted; first stored column when transposed
+    int64_t n_columns;  // of the stored matrix: weights from one stored row to the next
+    int64_t first;      // first stored row wanted; first stored column when transposed
     bool is_transposed; // stored (inputs, outputs), as Conv1D of gpt2 does
 };
 
@@ -22,7 +22,7 @@ struct ley_model_file {
     struct ley_map *map;       // [n_maps] files behind the weights
     int n_maps;
     bool is_gguf;
-    struct ley_gguf gguf;         // is_gguf
+    struct ley_gguf gguf;          // is_gguf
     struct ley_string *strings[2]; // tokens and merges of a GGUF vocabulary, once asked for
     int8_t *token_type;
     float *token_score;
@@ -34,8 +34,8 @@ struct ley_model_file {
 // The place of one weight.
 struct ley_stored *ley_stored_at(struct ley_model_file *file, enum ley_weight weight, int layer);
 
-// Makes room for the places of all layers; the file must hold tensors enough for them, so that a false
-// number of layers cannot ask for much memory.
+// Makes room for the places of all layers; the file must hold tensors enough for them, so that a
+// false number of layers cannot ask for much memory.
 LEY_MUST_CHECK enum ley_status ley_stored_create(struct ley_model_file *file, size_t n_tensors);
 
 // Fails when a weight that this model needs has no place (LEY_E_FORMAT, naming it).

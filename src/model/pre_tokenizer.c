@@ -26,15 +26,14 @@ static const struct {
         {"'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
          "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^" SPACES "\\p{L}\\p{N}]+|"
          "[" SPACES "]+(?![^" SPACES "])|[" SPACES "]+"},
-    [LEY_PRE_SMOLLM] =
-        {NULL, "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+|\\p{N}| ?[^" SPACES "\\p{L}\\p{N}]+|"
-               "[" SPACES "]+(?![^" SPACES "\\p{N}])|[" SPACES "]+"},
-    [LEY_PRE_LLAMA3] =
-        {"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|"
-         " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
-         "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|"
-         " ?[^" SPACES "\\p{L}\\p{N}]+[\\r\\n]*|[" SPACES "]*[\\r\\n]+|"
-         "[" SPACES "]+(?![^" SPACES "])|[" SPACES "]+"},
+    [LEY_PRE_SMOLLM] = {NULL,
+                        "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+|\\p{N}| ?[^" SPACES "\\p{L}\\p{N}]+|"
+                        "[" SPACES "]+(?![^" SPACES "\\p{N}])|[" SPACES "]+"},
+    [LEY_PRE_LLAMA3] = {"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|"
+                        " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+                        "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|"
+                        " ?[^" SPACES "\\p{L}\\p{N}]+[\\r\\n]*|[" SPACES "]*[\\r\\n]+|"
+                        "[" SPACES "]+(?![^" SPACES "])|[" SPACES "]+"},
     [LEY_PRE_NONE] = {NULL, NULL},
 };
 
@@ -58,7 +57,7 @@ static enum ley_status compile(struct pre_tokenizer *pre, const char *pattern) {
         return ley_fail(LEY_E_MEMORY, "cannot compile the pre-tokenizer (PCRE2 error %d at %zu)",
                         error, at);
     }
-    pcre2_set_match_limit(pre->context, UINT32_MAX); // a text may be one long run of spaces
+    pcre2_set_match_limit(pre->context, UINT32_MAX);        // a text may be one long run of spaces
     (void)pcre2_jit_compile(pre->code, PCRE2_JIT_COMPLETE); // without it, it is only slower
     return LEY_OK;
 }

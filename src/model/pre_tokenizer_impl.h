@@ -22,9 +22,9 @@ struct piece_walk {
     const struct pre_tokenizer *pre;
     const char *text;
     size_t n, at;
-    size_t valid_end;         // text[at..valid_end) is valid UTF-8
-    void *match_data;         // PCRE2's
-    struct ley_string piece;  // the current one
+    size_t valid_end;        // text[at..valid_end) is valid UTF-8
+    void *match_data;        // PCRE2's
+    struct ley_string piece; // the current one
 };
 
 // Starts a walk; `text` is borrowed. End it with piece_walk_destroy, also after a failure.

@@ -124,7 +124,8 @@ static int32_t keep_top_k(struct ley_sampler *sampler, const float *logits) {
 // Weight of a choice relative to the best one; an infinite best one has all the weight.
 static double weight(const struct choice *kept, int32_t i, double temperature) {
     return kept[i].logit == kept[0].logit
-               ? 1 : exp(((double)kept[i].logit - kept[0].logit) / temperature);
+               ? 1
+               : exp(((double)kept[i].logit - kept[0].logit) / temperature);
 }
 
 // The first choice at which the running sum of weights exceeds `share` of the sum over n.

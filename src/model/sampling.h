@@ -24,9 +24,8 @@ struct ley_sampler;
 
 // Makes a sampler for `n_vocab` logits; checks the ranges (temperature >= 0, top_k >= 0,
 // 0 < top_p <= 1).
-LEY_MUST_CHECK enum ley_status ley_sampler_create(struct ley_sampler **out,
-                                                  const struct ley_sampling *sampling,
-                                                  int32_t n_vocab);
+LEY_MUST_CHECK enum ley_status
+ley_sampler_create(struct ley_sampler **out, const struct ley_sampling *sampling, int32_t n_vocab);
 
 // NULL is accepted.
 void ley_sampler_destroy(struct ley_sampler *sampler);

@@ -29,8 +29,10 @@ static size_t step(const char *text, size_t n) {
 
 // Value of a hexadecimal digit, or -1.
 static int hex_value(char digit) {
-    return digit >= '0' && digit <= '9' ? digit - '0' : digit >= 'A' && digit <= 'F'
-           ? digit - 'A' + 10 : digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+    return digit >= '0' && digit <= '9'   ? digit - '0'
+           : digit >= 'A' && digit <= 'F' ? digit - 'A' + 10
+           : digit >= 'a' && digit <= 'f' ? digit - 'a' + 10
+                                          : -1;
 }
 
 // Value of a byte token "<0x0A>", or -1.
@@ -73,8 +75,10 @@ static void add_splits(struct ley_tokenizer *tokenizer, int32_t id, uint32_t ran
     for (size_t at = step(token.text, token.n); at < token.n;
          at += step(token.text + at, token.n - at)) {
         int32_t left = string_map_find(&tokenizer->map, (struct ley_string){token.text, at});
-        int32_t right = left < 0 ? -1 : string_map_find(&tokenizer->map,
-            (struct ley_string){token.text + at, token.n - at});
+        int32_t right = left < 0
+                            ? -1
+                            : string_map_find(&tokenizer->map,
+                                              (struct ley_string){token.text + at, token.n - at});
         if (right >= 0) {
             pair_table_insert(&tokenizer->pairs, left, right, rank, id);
         }
@@ -96,8 +100,8 @@ static size_t count_splits(const struct ley_tokenizer *tokenizer, int32_t id) {
     return is_split ? count_characters(token) - 1 : 0;
 }
 
-// All characters of tokens are symbols, so each pair of neighbours has ids. Tokens of every type and
-// length count here: a border too few is slow, one too many would be wrong.
+// All characters of tokens are symbols, so each pair of neighbours has ids. Tokens of every type
+// and length count here: a border too few is slow, one too many would be wrong.
 static enum ley_status build_adjacent(struct ley_tokenizer *tokenizer) {
     size_t most = 0;
     for (int32_t id = 0; id < tokenizer->n_tokens; id++) {
@@ -188,8 +192,9 @@ static bool read_symbol(struct symbol *symbol, struct reader *reader) {
     }
     const char *text = reader->text.text + reader->at;
     size_t length = step(text, reader->text.n - reader->at);
-    int32_t id = text[0] == ' ' ? tokenizer->space
-                 : string_map_find(&tokenizer->map, (struct ley_string){text, length});
+    int32_t id = text[0] == ' '
+                     ? tokenizer->space
+                     : string_map_find(&tokenizer->map, (struct ley_string){text, length});
     bool is_name = id >= 0 && id < tokenizer->n_tokens && !is_joined(tokenizer->type[id]);
     *symbol = (struct symbol){.id = is_name ? -1 : id, .start = (int32_t)reader->at};
     reader->at += length;

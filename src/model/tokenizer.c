@@ -13,9 +13,9 @@
 #include "model/tokenizer_impl.h"
 
 // Control tokens that end an answer.
-static const char *const end_names[] = {
-    "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "<|eom_id|>", "<|end|>",
-    "<|end_story|>", "<end_of_turn>", "</s>"};
+static const char *const end_names[] = {"<|im_end|>",      "<|endoftext|>", "<|eot_id|>",
+                                        "<|end_of_text|>", "<|eom_id|>",    "<|end|>",
+                                        "<|end_story|>",   "<end_of_turn>", "</s>"};
 
 // ---- making
 
@@ -51,8 +51,7 @@ static size_t decode_token(struct ley_tokenizer *tokenizer, int32_t id, char *ou
 }
 
 // Copies token texts and types, and decodes them.
-static enum ley_status copy_tokens(struct ley_tokenizer *tokenizer,
-                                   const struct ley_vocab *vocab) {
+static enum ley_status copy_tokens(struct ley_tokenizer *tokenizer, const struct ley_vocab *vocab) {
     size_t n = (size_t)vocab->n_tokens, n_text = 0;
     for (size_t i = 0; i < n; i++) {
         n_text += vocab->token[i].n;

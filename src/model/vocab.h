@@ -45,12 +45,12 @@ struct ley_vocab {
     const int8_t *type;             // [n_tokens] enum ley_token_type; NULL: all normal
     const float *score;             // [n_tokens] LEY_VOCAB_SPM_BPE; otherwise NULL
     int32_t n_merges;
-    const struct ley_string *merge; // [n_merges] "left right", best first; with LEY_VOCAB_SPM_BPE
-                                    // optional, and then they decide instead of the scores
-    int32_t bos, eos, unknown;      // ids, -1: none
-    bool adds_bos, adds_eos;        // by default, around an encoded text
-    bool adds_space_prefix;         // LEY_VOCAB_SPM_BPE: a space before the text
-    bool ignores_merges;            // a piece that is a token is taken whole (Llama-3)
+    const struct ley_string *merge;  // [n_merges] "left right", best first; with LEY_VOCAB_SPM_BPE
+                                     // optional, and then they decide instead of the scores
+    int32_t bos, eos, unknown;       // ids, -1: none
+    bool adds_bos, adds_eos;         // by default, around an encoded text
+    bool adds_space_prefix;          // LEY_VOCAB_SPM_BPE: a space before the text
+    bool ignores_merges;             // a piece that is a token is taken whole (Llama-3)
     struct ley_string chat_template; // n = 0: none
 };
 

@@ -4,10 +4,15 @@
 // From kat_vectors of Random123 (philox4x32, 10 rounds): counter, key, result.
 static void test_random_known_answers(void **state) {
     (void)state;
-    static const struct { uint64_t seed, stream, index; uint32_t block[4]; } known[] = {
+    static const struct {
+        uint64_t seed, stream, index;
+        uint32_t block[4];
+    } known[] = {
         {0, 0, 0, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
         {UINT64_MAX, UINT64_MAX, UINT64_MAX, {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
-        {0x299f31d0a4093822u, 0x0370734413198a2eu, 0x85a308d3243f6a88u,
+        {0x299f31d0a4093822u,
+         0x0370734413198a2eu,
+         0x85a308d3243f6a88u,
          {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {

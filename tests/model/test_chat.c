@@ -26,8 +26,9 @@ static int read_turns(struct ley_chat_turn turn[MAX_TURNS], const struct cJSON *
     const struct cJSON *item;
     cJSON_ArrayForEach(item, conversation) {
         const char *role = cJSON_GetObjectItem(item, "role")->valuestring;
-        turn[n].role = role[0] == 's' ? LEY_CHAT_SYSTEM
-                       : role[0] == 'u' ? LEY_CHAT_USER : LEY_CHAT_ASSISTANT;
+        turn[n].role = role[0] == 's'   ? LEY_CHAT_SYSTEM
+                       : role[0] == 'u' ? LEY_CHAT_USER
+                                        : LEY_CHAT_ASSISTANT;
         turn[n++].text = cJSON_GetObjectItem(item, "content")->valuestring;
     }
     return n;
@@ -43,7 +44,8 @@ static void test_chat_goldens(void **state) {
         struct ley_chat *chat;
         const char *text = cJSON_GetObjectItem(templates, answers->string)->valuestring;
         ASSERT_OK(ley_chat_create(&chat, string_of(text), string_of("<s>"), string_of("</s>")));
-        const struct cJSON *want, *conversation = cJSON_GetObjectItem(golden, "conversations")->child;
+        const struct cJSON *want,
+            *conversation = cJSON_GetObjectItem(golden, "conversations")->child;
         cJSON_ArrayForEach(want, answers) {
             struct ley_chat_turn turn[MAX_TURNS];
             char *got;
@@ -66,7 +68,8 @@ static void test_chat_goldens(void **state) {
 // The default system turn may be written with \n in the Jinja text; its absence is no turn.
 static void test_chat_default_system(void **state) {
     (void)state;
-    static const char escaped[] = "{{ '<|im_start|>system\\nDon\\'t panic.<|im_end|>\\n' }} message";
+    static const char escaped[] =
+        "{{ '<|im_start|>system\\nDon\\'t panic.<|im_end|>\\n' }} message";
     struct ley_chat *chat;
     struct ley_chat_turn turn = {LEY_CHAT_USER, "Hi"};
     char *got;
@@ -84,7 +87,7 @@ static void test_chat_refusals(void **state) {
     (void)state;
     struct ley_chat *chat;
     struct ley_string none = {NULL, 0};
-    ASSERT_FAILS(ley_chat_create(&chat, none, none, none), LEY_E_MISSING, "no chat template");
+    ASSERT_FAILS(ley_chat_create(&chat, none, none, none), LEY_E_FORMAT, "no chat template");
     assert_null(chat);
     ASSERT_FAILS(ley_chat_create(&chat, string_of("{{ messages }}"), none, none), LEY_E_FORMAT,
                  "none of the known ones");
@@ -92,7 +95,8 @@ static void test_chat_refusals(void **state) {
     struct ley_chat_turn turn[] = {{LEY_CHAT_USER, "a"}, {LEY_CHAT_USER, "b"}};
     char *got;
     size_t n;
-    ASSERT_FAILS(ley_chat_format(&got, &n, chat, turn, 2, true), LEY_E_ARGUMENT, "turn 2 is user's");
+    ASSERT_FAILS(ley_chat_format(&got, &n, chat, turn, 2, true), LEY_E_ARGUMENT,
+                 "turn 2 is user's");
     ley_chat_destroy(chat);
 }
 

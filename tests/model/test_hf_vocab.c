@@ -4,9 +4,8 @@
 #include "support/support.h"
 
 #define BYTE_LEVEL "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false}"
-#define PREPEND "{\"type\":\"Prepend\",\"prepend\":\"\xe2\x96\x81\"}"
-#define REPLACE                                                                                    \
-    "{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":\"\xe2\x96\x81\"}"
+#define PREPEND    "{\"type\":\"Prepend\",\"prepend\":\"\xe2\x96\x81\"}"
+#define REPLACE    "{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":\"\xe2\x96\x81\"}"
 
 static struct ley_string string_of(const char *text) {
     return (struct ley_string){text, text ? strlen(text) : 0};
@@ -57,8 +56,10 @@ static void test_hf_sentencepiece(void **state) {
     struct ley_hf_vocab *hf = read_json(
         "{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[" PREPEND "," REPLACE "]},"
         "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":"
-        "\"<s>\"}},{\"Sequence\":{\"id\":\"A\"}}]},\"model\":{\"unk_token\":\"<u>\",\"vocab\":{\"<u>\""
-        ":0,\"<s>\":1,\"<0x0A>\":2,\"a\":3,\"b\":4,\"ab\":5,\"abb\":6},\"merges\":[\"a b\",\"ab b\"]}}",
+        "\"<s>\"}},{\"Sequence\":{\"id\":\"A\"}}]},\"model\":{\"unk_token\":\"<u>\",\"vocab\":{\"<"
+        "u>\""
+        ":0,\"<s>\":1,\"<0x0A>\":2,\"a\":3,\"b\":4,\"ab\":5,\"abb\":6},\"merges\":[\"a b\",\"ab "
+        "b\"]}}",
         NULL);
     const struct ley_vocab *vocab = ley_hf_vocab_get(hf);
     assert_int_equal(vocab->kind, LEY_VOCAB_SPM_BPE);
@@ -95,14 +96,20 @@ static void test_hf_vocab_and_merges(void **state) {
 static void test_hf_recipes(void **state) {
     (void)state;
     static const char model[] = "\"model\":{\"vocab\":{\"a\":0}}}";
-    static const struct { const char *parts; enum ley_pre_tokenizer pre; } known[] = {
+    static const struct {
+        const char *parts;
+        enum ley_pre_tokenizer pre;
+    } known[] = {
         {BYTE_LEVEL, LEY_PRE_GPT2},
         {"\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Digits\","
          "\"individual_digits\":true},{\"type\":\"ByteLevel\",\"add_prefix_space\":false}]}",
          LEY_PRE_SMOLLM},
-        {"\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"behavior\":"
-         "\"Isolated\",\"pattern\":{\"Regex\":\"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?"
-         "\\\\p{L}+|\\\\p{N}{1,3}| ?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)"
+        {"\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\","
+         "\"behavior\":"
+         "\"Isolated\",\"pattern\":{\"Regex\":\"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}"
+         "\\\\p{N}]?"
+         "\\\\p{L}+|\\\\p{N}{1,3}| "
+         "?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)"
          "|\\\\s+\"}},{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":false}]}",
          LEY_PRE_LLAMA3},
     };
@@ -126,13 +133,16 @@ static void test_hf_refusals(void **state) {
     assert_refused(strcat(dense, "]}"), "not a JSON object"); // its tree would be 50 times larger
     assert_refused("{\"model\":{\"type\":\"Unigram\"}}", "'Unigram'; BPE is known");
     assert_refused("{\"model\":{\"vocab\":{\"a\":0}}}", "is not known");
-    assert_refused("{\"pre_tokenizer\":{\"type\":\"Whitespace\"},\"model\":{}}", "'Whitespace' is not");
+    assert_refused("{\"pre_tokenizer\":{\"type\":\"Whitespace\"},\"model\":{}}",
+                   "'Whitespace' is not");
     assert_refused("{" BYTE_LEVEL ",\"model\":{}}", "not an object of tokens");
     assert_refused("{" BYTE_LEVEL ",\"model\":{\"vocab\":{}}}", "has 0 tokens");
     assert_refused("{" BYTE_LEVEL ",\"model\":{\"vocab\":{\"a\":-1}}}", "token 'a' no id");
-    assert_refused("{" BYTE_LEVEL ",\"model\":{\"vocab\":{\"a\":1e9}}}", "largest id is 1000000000");
+    assert_refused("{" BYTE_LEVEL ",\"model\":{\"vocab\":{\"a\":1e9}}}",
+                   "largest id is 1000000000");
     assert_refused("{" BYTE_LEVEL ",\"model\":{\"vocab\":{\"a\":0,\"b\":0}}}", "two tokens");
-    assert_refused("{" BYTE_LEVEL ",\"model\":{\"vocab\":{\"a\":0},\"merges\":[1]}}", "merge 0 is not");
+    assert_refused("{" BYTE_LEVEL ",\"model\":{\"vocab\":{\"a\":0},\"merges\":[1]}}",
+                   "merge 0 is not");
     assert_refused("{" BYTE_LEVEL ",\"model\":{\"vocab\":{\"a\":0}},\"added_tokens\":[{\"id\":1}]}",
                    "lacks its id or content");
 }
@@ -143,14 +153,15 @@ static void test_hf_folders(void **state) {
     ASSERT_OK(ley_hf_vocab_load(&hf, source_path("tests/golden/tokenizer/tiny_bpe")));
     assert_int_equal(ley_hf_vocab_get(hf)->n_tokens, 400);
     ley_hf_vocab_destroy(hf);
-    ASSERT_FAILS(ley_hf_vocab_load(&hf, source_path("tests/golden")), LEY_E_IO, "no tokenizer.json");
+    ASSERT_FAILS(ley_hf_vocab_load(&hf, source_path("tests/golden")), LEY_E_IO,
+                 "no tokenizer.json");
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hf_byte_level), cmocka_unit_test(test_hf_sentencepiece),
+        cmocka_unit_test(test_hf_byte_level),       cmocka_unit_test(test_hf_sentencepiece),
         cmocka_unit_test(test_hf_vocab_and_merges), cmocka_unit_test(test_hf_recipes),
-        cmocka_unit_test(test_hf_refusals), cmocka_unit_test(test_hf_folders),
+        cmocka_unit_test(test_hf_refusals),         cmocka_unit_test(test_hf_folders),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

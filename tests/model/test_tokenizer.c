@@ -106,9 +106,13 @@ static void check_goldens(const struct ley_tokenizer *tokenizer, const char *gol
 
 static void test_byte_bpe_goldens(void **state) {
     (void)state;
-    static const struct { enum ley_pre_tokenizer pre; const char *key; } each[] = {
-        {LEY_PRE_GPT2, "gpt2"}, {LEY_PRE_SMOLLM, "smollm"}, {LEY_PRE_LLAMA3, "llama3"},
-        {LEY_PRE_NONE, "none"}};
+    static const struct {
+        enum ley_pre_tokenizer pre;
+        const char *key;
+    } each[] = {{LEY_PRE_GPT2, "gpt2"},
+                {LEY_PRE_SMOLLM, "smollm"},
+                {LEY_PRE_LLAMA3, "llama3"},
+                {LEY_PRE_NONE, "none"}};
     for (size_t i = 0; i < 4; i++) {
         struct ley_tokenizer *tokenizer =
             load_tokenizer(source_path("tests/golden/tokenizer/tiny_bpe"), (int)each[i].pre);
@@ -143,9 +147,16 @@ static void load_spm(struct spm *spm) {
         score = score->next;
         type = type->next;
     }
-    spm->vocab = (struct ley_vocab){.kind = LEY_VOCAB_SPM_BPE, .n_tokens = n, .token = spm->token,
-                                    .type = spm->type, .score = spm->score, .bos = 1, .eos = 2,
-                                    .unknown = 0, .adds_bos = true, .adds_space_prefix = true};
+    spm->vocab = (struct ley_vocab){.kind = LEY_VOCAB_SPM_BPE,
+                                    .n_tokens = n,
+                                    .token = spm->token,
+                                    .type = spm->type,
+                                    .score = spm->score,
+                                    .bos = 1,
+                                    .eos = 2,
+                                    .unknown = 0,
+                                    .adds_bos = true,
+                                    .adds_space_prefix = true};
 }
 
 static void free_spm(struct spm *spm) {
@@ -320,16 +331,24 @@ static void assert_ids(const struct ley_tokenizer *tokenizer, const char *text, 
 // A vocabulary by hand: "ab" may be joined, "abc" is only taken whole, "<x>" and "<xy>" are
 // special.
 static struct ley_vocab hand_vocab(const struct ley_string **token, const int8_t **type) {
-    static const struct ley_string tokens[] = {{"a", 1}, {"b", 1}, {"c", 1}, {"ab", 2}, {"abc", 3},
-                                               {"<x>", 3}, {"<xy>", 4}, {"<x>!", 4}};
-    static const int8_t types[] = {1, 1, 1, 1, 1, LEY_TOKEN_CONTROL, LEY_TOKEN_CONTROL,
-                                   LEY_TOKEN_USER_DEFINED};
+    static const struct ley_string tokens[] = {{"a", 1},   {"b", 1},   {"c", 1},    {"ab", 2},
+                                               {"abc", 3}, {"<x>", 3}, {"<xy>", 4}, {"<x>!", 4}};
+    static const int8_t types[] = {
+        1, 1, 1, 1, 1, LEY_TOKEN_CONTROL, LEY_TOKEN_CONTROL, LEY_TOKEN_USER_DEFINED};
     static const struct ley_string merges[] = {{"a b", 3}};
     *token = tokens;
     *type = types;
-    return (struct ley_vocab){.kind = LEY_VOCAB_BYTE_BPE, .pre = LEY_PRE_NONE, .n_tokens = 8,
-                              .token = tokens, .type = types, .n_merges = 1, .merge = merges,
-                              .bos = 5, .eos = 6, .unknown = -1, .adds_bos = true,
+    return (struct ley_vocab){.kind = LEY_VOCAB_BYTE_BPE,
+                              .pre = LEY_PRE_NONE,
+                              .n_tokens = 8,
+                              .token = tokens,
+                              .type = types,
+                              .n_merges = 1,
+                              .merge = merges,
+                              .bos = 5,
+                              .eos = 6,
+                              .unknown = -1,
+                              .adds_bos = true,
                               .adds_eos = true};
 }
 
@@ -381,8 +400,13 @@ static void test_lookups(void **state) {
 static void test_print(void **state) {
     (void)state;
     static const struct ley_string tokens[] = {{"\xc4\x8a\xc4\x89\xc4\x80\xc2\xa9", 8}};
-    struct ley_vocab vocab = {.kind = LEY_VOCAB_BYTE_BPE, .pre = LEY_PRE_NONE, .n_tokens = 1,
-                              .token = tokens, .bos = -1, .eos = -1, .unknown = -1};
+    struct ley_vocab vocab = {.kind = LEY_VOCAB_BYTE_BPE,
+                              .pre = LEY_PRE_NONE,
+                              .n_tokens = 1,
+                              .token = tokens,
+                              .bos = -1,
+                              .eos = -1,
+                              .unknown = -1};
     struct ley_tokenizer *tokenizer;
     char text[64];
     ASSERT_OK(ley_tokenizer_create(&tokenizer, &vocab));
