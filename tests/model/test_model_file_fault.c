@@ -1,0 +1,142 @@
+// test_model_file_fault.c - model files when memory runs out at every allocation in turn, and how
+// much memory opening one takes at most
+//
+// This program brings its own ley_alloc and ley_free, which take the place of the library's when it
+// is linked as a shared object (ELF symbol interposition).
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "support/support.h"
+
+static int n_allocations, failing_allocation;
+static size_t n_live, n_bytes_asked; // blocks not freed; bytes of all blocks ever
+
+void *ley_alloc(size_t n_items, size_t item_bytes) {
+    if (++n_allocations == failing_allocation) {
+        return NULL;
+    }
+    size_t n_bytes = (n_items * item_bytes + 127) / 64 * 64;
+    void *block = aligned_alloc(64, n_bytes);
+    memset(block, 0, n_bytes);
+    n_live++;
+    n_bytes_asked += n_items * item_bytes;
+    return block;
+}
+
+void ley_free(void *block) {
+    n_live -= block != NULL;
+    free(block);
+}
+
+enum ley_status ley_fail_memory(const char *what, size_t n_items, size_t item_bytes) {
+    return ley_fail(LEY_E_MEMORY, "out of memory: %s (%zu x %zu)", what, n_items, item_bytes);
+}
+
+static char folder[64];
+
+static int make_folder(void **state) {
+    (void)state;
+    strcpy(folder, "/tmp/leyden_test_XXXXXX");
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    return system(command);
+}
+
+static const char *seed(const char *name) {
+    char path[128];
+    snprintf(path, sizeof path, "tests/fuzz/corpus/gguf/%s", name);
+    return source_path(path);
+}
+
+static enum ley_status use_file(struct ley_model_file *file) {
+    char gguf[128], hf[128];
+    struct ley_conversion done;
+    struct ley_vocab vocab;
+    struct ley_scaler_set set = {0};
+    bool has_scalers;
+    const struct ley_block_type *type = ley_block_type(LEY_BLOCK_F16);
+    snprintf(gguf, sizeof gguf, "%s/x.gguf", folder);
+    snprintf(hf, sizeof hf, "%s/x", folder);
+    LEY_TRY(ley_model_file_vocab(file, &vocab));
+    LEY_TRY(ley_model_file_scalers(file, &set, &has_scalers));
+    enum ley_status status = LEY_OK;
+    if (has_scalers) {
+        status = ley_model_file_save_scalers(gguf, file, &set, "", "matched");
+        ley_scaler_set_destroy(&set);
+    }
+    LEY_TRY(status);
+    LEY_TRY(ley_model_convert_gguf(&done, gguf, file, type, &vocab));
+    return ley_model_convert_folder(&done, hf, file, type);
+}
+
+// A GGUF model and, once it was written, a folder: opened, converted, closed.
+static enum ley_status run_everything(const char *path) {
+    struct ley_model_file *file;
+    LEY_TRY(ley_model_file_open(&file, path));
+    enum ley_status status = use_file(file);
+    ley_model_file_close(file);
+    if (status == LEY_OK) {
+        char hf[128], gguf[128];
+        struct ley_conversion done;
+        snprintf(hf, sizeof hf, "%s/x", folder);
+        snprintf(gguf, sizeof gguf, "%s/y.gguf", folder);
+        LEY_TRY(ley_model_file_open(&file, hf));
+        status = ley_model_convert_gguf(&done, gguf, file, ley_block_type(LEY_BLOCK_F32), NULL);
+        ley_model_file_close(file);
+    }
+    return status;
+}
+
+static void fail_everywhere(const char *path) {
+    failing_allocation = 0;
+    n_allocations = 0;
+    ASSERT_OK(run_everything(path));
+    assert_int_equal(n_live, 0);
+    int n = n_allocations;
+    assert_true(n > 20); // the library really calls this ley_alloc
+    for (failing_allocation = 1; failing_allocation <= n; failing_allocation++) {
+        n_allocations = 0;
+        ASSERT_FAILS(run_everything(path), LEY_E_MEMORY, "out of memory");
+        assert_int_equal(n_live, 0);
+    }
+    failing_allocation = 0;
+}
+
+static void test_every_allocation_may_fail(void **state) {
+    (void)state;
+    fail_everywhere(seed("llama_scalers"));
+    fail_everywhere(seed("gpt2_q8_0"));
+}
+
+// Opening a file, with its vocabulary, asks for less than eight times its size.
+static void test_memory_is_bounded(void **state) {
+    (void)state;
+    static const char *const names[] = {"llama_scalers", "gpt2_q8_0", "llama_q4_0"};
+    for (int i = 0; i < 3; i++) {
+        struct ley_model_file *file;
+        struct ley_vocab vocab;
+        struct stat info;
+        assert_int_equal(stat(seed(names[i]), &info), 0);
+        n_bytes_asked = 0;
+        ASSERT_OK(ley_model_file_open(&file, seed(names[i])));
+        ASSERT_OK(ley_model_file_vocab(file, &vocab));
+        assert_true(n_bytes_asked > 0 && n_bytes_asked < 8 * (size_t)info.st_size);
+        ley_model_file_close(file);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_allocation_may_fail),
+        cmocka_unit_test(test_memory_is_bounded),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
