@@ -72,8 +72,8 @@ static const struct name_row llama_names[] = {
     {LEY_WEIGHT_FINAL_NORM, "norm.weight", VECTOR, 0},
 };
 
+// With attention_bias.
 static const struct name_row llama_bias_names[] = {
-    // attention_bias
     {LEY_WEIGHT_ATTN_Q_BIAS, "self_attn.q_proj.bias", VECTOR, 0},
     {LEY_WEIGHT_ATTN_K_BIAS, "self_attn.k_proj.bias", VECTOR, 0},
     {LEY_WEIGHT_ATTN_V_BIAS, "self_attn.v_proj.bias", VECTOR, 0},

@@ -419,6 +419,8 @@ static void test_config_mistakes(void **state) {
         {"{\"rope_scaling\":1," LLAMA "}", "rope_scaling is no object"},
         {"{\"rope_scaling\":{\"type\":\"yarn\"}," LLAMA "}", "'yarn' is not supported; default"},
         {"{\"rope_scaling\":{\"type\":\"linear\"}," LLAMA "}", "factor is missing"},
+        {"{\"rope_scaling\":{\"type\":\"linear\",\"factor\":1e300}," LLAMA "}",
+         "rope scaling by 1e+300"},
         {"{\"partial_rotary_factor\":0.5," LLAMA "}", "partial_rotary_factor = 0.5 is not"},
         {"{\"quantization_config\":{}," LLAMA "}", "quantised weights"},
         {"{\"tie_word_embeddings\":false," LLAMA "}", "tensor lm_head.weight is missing"},
