@@ -18,6 +18,8 @@ static const struct {
     {"cell", cmd_cell, "the law of the memory cell: codes, currents, residuals, leakage; plot"},
     {"chat", cmd_chat, "a conversation with a chat model"},
     {"config", cmd_config, "show, validate or compare hardware descriptions"},
+    {"convert", cmd_convert, "model files between GGUF and Hugging Face, and between number types"},
+    {"info", cmd_info, "what a model file holds"},
     {"params", cmd_params, "list every hardware parameter with unit, range, default, meaning"},
     {"perplexity", cmd_perplexity, "how well a model predicts a text, on a chip or digitally"},
     {"run", cmd_run, "continue a prompt with a language model on the simulated chip"},

@@ -25,6 +25,7 @@
 #include "model/calibrate.h"
 #include "model/chat.h"
 #include "model/config.h"
+#include "model/convert.h"
 #include "model/gguf.h"
 #include "model/gguf_write.h"
 #include "model/hf_vocab.h"

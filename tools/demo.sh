@@ -1,5 +1,6 @@
 #!/bin/sh
-# demo.sh - what Leyden does, in a minute: a real head's vectors through the simulated chip.
+# demo.sh - what Leyden does: a real language model speaking through analog attention, beside its
+# digital self, with what the chip did. Without the Python package index: the vectors of one layer.
 #
 # usage: tools/demo.sh build/bin/leyden
 set -eu
@@ -8,27 +9,64 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 out=$root/out
 mkdir -p "$out"
 
-echo "== the memory cell: what a code stores and what current it gives"
-"$leyden" cell --hw cmos
-"$leyden" cell --hw cmos --svg "$out/cell.svg" >/dev/null
-echo
-echo "   plot: out/cell.svg"
+show_cell() {
+    echo "== the memory cell: what a code stores and what current it gives"
+    "$leyden" cell --hw cmos
+    "$leyden" cell --hw cmos --svg "$out/cell.svg" >/dev/null
+    echo "   plot: out/cell.svg"
+}
 
-vectors=$root/examples/demo
-for hw in paper-linear paper cmos osfet; do
+show_model() {
+    model=$1
+    prompt="Once upon a time there was a lighthouse keeper who"
+    text=$root/examples/demo/text.txt
+    for hw in paper-linear paper; do
+        if [ ! -f "$out/smollm2-$hw.gguf" ]; then
+            echo
+            echo "== scalers for $hw (calibrated, not trained: a minute)"
+            "$leyden" calibrate -m "$model" --hw $hw -o "$out/smollm2-$hw.gguf"
+        fi
+    done
+    for hw in digital paper-linear paper; do
+        file=$out/smollm2-$hw.gguf
+        [ $hw = digital ] && file=$model
+        echo
+        echo "== $hw"
+        "$leyden" run -m "$file" --hw $hw --temp 0 -n 48 -p "$prompt"
+        "$leyden" perplexity -m "$file" --hw $hw --ctx 256 -f "$text" 2>/dev/null
+    done
     echo
-    echo "== attention of a real layer (8 query heads on 4 banks of width 16) on $hw, the ring past its first lap"
-    "$leyden" attend --hw $hw --window 64 --q "$vectors/q.npy" --k "$vectors/k.npy" --v "$vectors/v.npy" \
-        --scalers "$vectors" --dump scores,phi,tiles,codes --out "$out/attend-$hw"
-done
+    echo "Text from analog attention is poor here: these scalers are calibrated, the model is not"
+    echo "adapted to the chip. Adaptation is the next thing Leyden will learn."
+}
 
+show_vectors() {
+    vectors=$root/examples/demo
+    for hw in paper-linear paper cmos osfet; do
+        echo
+        echo "== attention of a real layer (8 query heads on 4 banks of width 16) on $hw, ring past its first lap"
+        "$leyden" attend --hw $hw --window 64 --q "$vectors/q.npy" --k "$vectors/k.npy" \
+            --v "$vectors/v.npy" --scalers "$vectors" --dump scores,phi,tiles,codes \
+            --out "$out/attend-$hw"
+    done
+    echo
+    echo "== the same, token by token through the banks: bit for bit"
+    "$leyden" attend --hw paper --window 64 --step --q "$vectors/q.npy" --k "$vectors/k.npy" \
+        --v "$vectors/v.npy" --scalers "$vectors" --dump scores,phi,tiles,codes \
+        --out "$out/attend-step" >/dev/null
+    for file in out S phi A q_code k_code v_code out_code; do
+        cmp "$out/attend-paper/$file.npy" "$out/attend-step/$file.npy"
+        echo "   $file.npy: identical"
+    done
+}
+
+show_cell
+if model=$("$root/tools/get_smollm2.sh"); then
+    show_model "$model"
+else
+    echo
+    echo "The model could not be obtained (see above): showing the vectors of one layer instead."
+    show_vectors
+fi
 echo
-echo "== the same, token by token through the banks: bit for bit"
-"$leyden" attend --hw paper --window 64 --step --q "$vectors/q.npy" --k "$vectors/k.npy" --v "$vectors/v.npy" \
-    --scalers "$vectors" --dump scores,phi,tiles,codes --out "$out/attend-step" >/dev/null
-for file in out S phi A q_code k_code v_code out_code; do
-    cmp "$out/attend-paper/$file.npy" "$out/attend-step/$file.npy"
-    echo "   $file.npy: identical"
-done
-echo
-echo "next: leyden attend --help; leyden params; leyden cell --hw paper --svg cell.svg"
+echo "next: leyden --help; leyden chat -m MODEL --hw digital; leyden cell --hw paper --svg cell.svg"

@@ -55,7 +55,7 @@ def main():
     np.save(f"{out}/logits_512.npy", np.ascontiguousarray(logits[:, :512]).astype("<f4"))
     np.save(f"{out}/greedy_ids.npy", greedy[0, ids.shape[1]:].numpy().astype("<i4"))
     meta = {"prompt": PROMPT, "model": name}
-    text = tokenizer.encode(open(text_path, encoding="utf-8").read()).ids
+    text = tokenizer.encode(open(text_path, encoding="utf-8", newline="").read()).ids
     losses = []
     for i in range(32):
         window = torch.tensor([text[i * 1024:(i + 1) * 1024]])

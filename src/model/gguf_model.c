@@ -5,47 +5,8 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "model/gguf_names_impl.h"
 #include "model/model_file_impl.h"
-
-// Names of the tensors; %d is the layer. Where gpt2 keeps q, k and v in one matrix, the part counts
-// them: 1, 2, 3.
-static const struct {
-    enum ley_weight weight;
-    const char *name;
-    int part;
-} tensor_names[] = {
-    {LEY_WEIGHT_TOKEN_EMBEDDING, "token_embd.weight", 0},
-    {LEY_WEIGHT_POSITION_EMBEDDING, "position_embd.weight", 0},
-    {LEY_WEIGHT_ROPE_FACTORS, "rope_freqs.weight", 0},
-    {LEY_WEIGHT_ATTN_NORM, "blk.%d.attn_norm.weight", 0},
-    {LEY_WEIGHT_ATTN_NORM_BIAS, "blk.%d.attn_norm.bias", 0},
-    {LEY_WEIGHT_ATTN_Q, "blk.%d.attn_q.weight", 0},
-    {LEY_WEIGHT_ATTN_K, "blk.%d.attn_k.weight", 0},
-    {LEY_WEIGHT_ATTN_V, "blk.%d.attn_v.weight", 0},
-    {LEY_WEIGHT_ATTN_Q_BIAS, "blk.%d.attn_q.bias", 0},
-    {LEY_WEIGHT_ATTN_K_BIAS, "blk.%d.attn_k.bias", 0},
-    {LEY_WEIGHT_ATTN_V_BIAS, "blk.%d.attn_v.bias", 0},
-    {LEY_WEIGHT_ATTN_Q, "blk.%d.attn_qkv.weight", 1},
-    {LEY_WEIGHT_ATTN_K, "blk.%d.attn_qkv.weight", 2},
-    {LEY_WEIGHT_ATTN_V, "blk.%d.attn_qkv.weight", 3},
-    {LEY_WEIGHT_ATTN_Q_BIAS, "blk.%d.attn_qkv.bias", 1},
-    {LEY_WEIGHT_ATTN_K_BIAS, "blk.%d.attn_qkv.bias", 2},
-    {LEY_WEIGHT_ATTN_V_BIAS, "blk.%d.attn_qkv.bias", 3},
-    {LEY_WEIGHT_ATTN_OUT, "blk.%d.attn_output.weight", 0},
-    {LEY_WEIGHT_ATTN_OUT_BIAS, "blk.%d.attn_output.bias", 0},
-    {LEY_WEIGHT_FFN_NORM, "blk.%d.ffn_norm.weight", 0},
-    {LEY_WEIGHT_FFN_NORM_BIAS, "blk.%d.ffn_norm.bias", 0},
-    {LEY_WEIGHT_FFN_GATE, "blk.%d.ffn_gate.weight", 0},
-    {LEY_WEIGHT_FFN_UP, "blk.%d.ffn_up.weight", 0},
-    {LEY_WEIGHT_FFN_UP_BIAS, "blk.%d.ffn_up.bias", 0},
-    {LEY_WEIGHT_FFN_DOWN, "blk.%d.ffn_down.weight", 0},
-    {LEY_WEIGHT_FFN_DOWN_BIAS, "blk.%d.ffn_down.bias", 0},
-    {LEY_WEIGHT_FINAL_NORM, "output_norm.weight", 0},
-    {LEY_WEIGHT_FINAL_NORM_BIAS, "output_norm.bias", 0},
-    {LEY_WEIGHT_OUTPUT, "output.weight", 0},
-};
-
-enum { N_NAMES = sizeof tensor_names / sizeof tensor_names[0] };
 
 // A size from "<architecture>.<key>"; absent: `otherwise` (0 then fails the check of the config).
 static int size_of(const struct ley_model_file *file, const char *architecture, const char *key,
@@ -76,7 +37,9 @@ static enum ley_status find_family(struct ley_model_config *config, char archite
     copy_name(architecture, 64, ley_gguf_string(&file->gguf, "general.architecture"));
     if (strcmp(architecture, "gpt2") == 0) {
         config->family = LEY_FAMILY_GPT2;
-        config->activation = LEY_GELU_TANH;
+        struct ley_string own = ley_gguf_string(&file->gguf, GGUF_KEY_ACTIVATION);
+        config->activation = own.n == 8 && memcmp(own.text, "gelu_erf", 8) == 0 ? LEY_GELU_ERF
+                                                                               : LEY_GELU_TANH;
     } else if (strcmp(architecture, "llama") == 0) {
         config->family = LEY_FAMILY_LLAMA;
         config->activation = LEY_SWIGLU;
@@ -176,16 +139,13 @@ enum ley_status ley_gguf_model_open(struct ley_model_file *file) {
                         file->config.n_layers, (unsigned long long)file->gguf.n_tensors);
     }
     LEY_TRY(ley_stored_create(file));
-    for (int i = 0; i < N_NAMES; i++) {
-        bool is_per_layer = ley_weight_info(&file->config, tensor_names[i].weight).is_per_layer;
+    for (int i = 0; i < gguf_n_names; i++) {
+        const struct gguf_name *row = &gguf_names[i];
+        bool is_per_layer = ley_weight_info(&file->config, row->weight).is_per_layer;
         for (int layer = 0; layer < (is_per_layer ? file->config.n_layers : 1); layer++) {
-            char name[64];
-            if (is_per_layer) {
-                snprintf(name, sizeof name, tensor_names[i].name, layer);
-            } else {
-                snprintf(name, sizeof name, "%s", tensor_names[i].name);
-            }
-            LEY_TRY(place(file, tensor_names[i].weight, layer, name, tensor_names[i].part));
+            char name[GGUF_NAME_BYTES];
+            gguf_name_format(name, row, layer);
+            LEY_TRY(place(file, row->weight, layer, name, row->part));
         }
     }
     struct ley_string origin = ley_gguf_string(&file->gguf, "leyden.scaler.origin");
@@ -195,16 +155,6 @@ enum ley_status ley_gguf_model_open(struct ley_model_file *file) {
 }
 
 // ---- vocabulary
-
-// Pre-tokenizers by the names that converters write.
-static const struct {
-    const char *name;
-    enum ley_pre_tokenizer pre;
-} pre_names[] = {
-    {"gpt-2", LEY_PRE_GPT2},       {"gpt2", LEY_PRE_GPT2},        {"default", LEY_PRE_GPT2},
-    {"smollm", LEY_PRE_SMOLLM},    {"llama-bpe", LEY_PRE_LLAMA3}, {"llama3", LEY_PRE_LLAMA3},
-    {"llama-v3", LEY_PRE_LLAMA3},
-};
 
 static enum ley_status find_kind(struct ley_vocab *vocab, const struct ley_model_file *file) {
     char model[32], pre[32];
@@ -219,14 +169,12 @@ static enum ley_status find_kind(struct ley_vocab *vocab, const struct ley_model
                         "llama (SentencePiece) are", file->path, model);
     }
     vocab->kind = LEY_VOCAB_BYTE_BPE;
-    for (size_t i = 0; i < sizeof pre_names / sizeof pre_names[0]; i++) {
-        if (!*pre || strcmp(pre, pre_names[i].name) == 0) {
-            vocab->pre = *pre ? pre_names[i].pre : LEY_PRE_GPT2;
-            vocab->ignores_merges = vocab->pre == LEY_PRE_LLAMA3;
-            return LEY_OK;
-        }
+    if (!gguf_pre_find(&vocab->pre, *pre ? pre : "default")) {
+        return ley_fail(LEY_E_FORMAT, "%s: pre-tokenizer '%s' is not known", file->path, pre);
     }
-    return ley_fail(LEY_E_FORMAT, "%s: pre-tokenizer '%s' is not known", file->path, pre);
+    vocab->ignores_merges = ley_gguf_number(&file->gguf, GGUF_KEY_IGNORES_MERGES,
+                                            vocab->pre == LEY_PRE_LLAMA3) != 0;
+    return LEY_OK;
 }
 
 // An array that must have `n` items of numbers (or any number of strings: n = 0); NULL when absent.

@@ -9,6 +9,7 @@
 #include "core/file.h"
 #include "core/memory.h"
 #include "model/hf_config_impl.h"
+#include "model/hf_names_impl.h"
 #include "model/model_file_impl.h"
 #include "model/safetensors.h"
 
@@ -21,66 +22,6 @@ struct opening {
     struct ley_safetensors *shard; // [file->n_maps]
     size_t n_tensors;              // of all shards
 };
-
-// ---- names
-
-// How a weight lies in its tensor: a vector, a matrix (outputs, inputs), one (inputs, outputs),
-// or the third 0, 1 or 2 of one.
-enum form { VECTOR, MATRIX, TRANSPOSED, THIRD_OF_VECTOR, THIRD_OF_TRANSPOSED };
-
-struct name_row {
-    enum ley_weight weight;
-    const char *name; // after "transformer." or "model.", and "h.0." or "layers.0."
-    enum form form;
-    int third;
-};
-
-static const struct name_row gpt2_names[] = {
-    {LEY_WEIGHT_TOKEN_EMBEDDING, "wte.weight", MATRIX, 0},
-    {LEY_WEIGHT_POSITION_EMBEDDING, "wpe.weight", MATRIX, 0},
-    {LEY_WEIGHT_ATTN_NORM, "ln_1.weight", VECTOR, 0},
-    {LEY_WEIGHT_ATTN_NORM_BIAS, "ln_1.bias", VECTOR, 0},
-    {LEY_WEIGHT_ATTN_Q, "attn.c_attn.weight", THIRD_OF_TRANSPOSED, 0},
-    {LEY_WEIGHT_ATTN_K, "attn.c_attn.weight", THIRD_OF_TRANSPOSED, 1},
-    {LEY_WEIGHT_ATTN_V, "attn.c_attn.weight", THIRD_OF_TRANSPOSED, 2},
-    {LEY_WEIGHT_ATTN_Q_BIAS, "attn.c_attn.bias", THIRD_OF_VECTOR, 0},
-    {LEY_WEIGHT_ATTN_K_BIAS, "attn.c_attn.bias", THIRD_OF_VECTOR, 1},
-    {LEY_WEIGHT_ATTN_V_BIAS, "attn.c_attn.bias", THIRD_OF_VECTOR, 2},
-    {LEY_WEIGHT_ATTN_OUT, "attn.c_proj.weight", TRANSPOSED, 0},
-    {LEY_WEIGHT_ATTN_OUT_BIAS, "attn.c_proj.bias", VECTOR, 0},
-    {LEY_WEIGHT_FFN_NORM, "ln_2.weight", VECTOR, 0},
-    {LEY_WEIGHT_FFN_NORM_BIAS, "ln_2.bias", VECTOR, 0},
-    {LEY_WEIGHT_FFN_UP, "mlp.c_fc.weight", TRANSPOSED, 0},
-    {LEY_WEIGHT_FFN_UP_BIAS, "mlp.c_fc.bias", VECTOR, 0},
-    {LEY_WEIGHT_FFN_DOWN, "mlp.c_proj.weight", TRANSPOSED, 0},
-    {LEY_WEIGHT_FFN_DOWN_BIAS, "mlp.c_proj.bias", VECTOR, 0},
-    {LEY_WEIGHT_FINAL_NORM, "ln_f.weight", VECTOR, 0},
-    {LEY_WEIGHT_FINAL_NORM_BIAS, "ln_f.bias", VECTOR, 0},
-};
-
-static const struct name_row llama_names[] = {
-    {LEY_WEIGHT_TOKEN_EMBEDDING, "embed_tokens.weight", MATRIX, 0},
-    {LEY_WEIGHT_ATTN_NORM, "input_layernorm.weight", VECTOR, 0},
-    {LEY_WEIGHT_ATTN_Q, "self_attn.q_proj.weight", MATRIX, 0},
-    {LEY_WEIGHT_ATTN_K, "self_attn.k_proj.weight", MATRIX, 0},
-    {LEY_WEIGHT_ATTN_V, "self_attn.v_proj.weight", MATRIX, 0},
-    {LEY_WEIGHT_ATTN_OUT, "self_attn.o_proj.weight", MATRIX, 0},
-    {LEY_WEIGHT_FFN_NORM, "post_attention_layernorm.weight", VECTOR, 0},
-    {LEY_WEIGHT_FFN_GATE, "mlp.gate_proj.weight", MATRIX, 0},
-    {LEY_WEIGHT_FFN_UP, "mlp.up_proj.weight", MATRIX, 0},
-    {LEY_WEIGHT_FFN_DOWN, "mlp.down_proj.weight", MATRIX, 0},
-    {LEY_WEIGHT_FINAL_NORM, "norm.weight", VECTOR, 0},
-};
-
-// With attention_bias.
-static const struct name_row llama_bias_names[] = {
-    {LEY_WEIGHT_ATTN_Q_BIAS, "self_attn.q_proj.bias", VECTOR, 0},
-    {LEY_WEIGHT_ATTN_K_BIAS, "self_attn.k_proj.bias", VECTOR, 0},
-    {LEY_WEIGHT_ATTN_V_BIAS, "self_attn.v_proj.bias", VECTOR, 0},
-    {LEY_WEIGHT_ATTN_OUT_BIAS, "self_attn.o_proj.bias", VECTOR, 0},
-};
-
-static const struct name_row output_name = {LEY_WEIGHT_OUTPUT, "lm_head.weight", MATRIX, 0};
 
 // ---- files of the folder
 
@@ -167,16 +108,10 @@ static const struct ley_safetensor *find_named(const struct opening *opening, co
 }
 
 // The tensor of a row, with the prefix of the family or without; `name` receives the longer one.
-static const struct ley_safetensor *find_tensor(char name[256], const struct opening *opening,
-                                                const struct name_row *row, int layer) {
-    bool is_gpt2 = opening->config.model.family == LEY_FAMILY_GPT2;
-    const char *prefix = is_gpt2 ? "transformer." : "model.";
-    if (ley_weight_info(&opening->config.model, row->weight).is_per_layer) {
-        snprintf(name, 256, "%s%s.%d.%s", prefix, is_gpt2 ? "h" : "layers", layer, row->name);
-    } else {
-        bool is_head = strcmp(row->name, output_name.name) == 0; // outside the prefix
-        snprintf(name, 256, "%s%s", is_head ? "" : prefix, row->name);
-    }
+static const struct ley_safetensor *find_tensor(char name[HF_NAME_BYTES], const struct opening *opening,
+                                                const struct hf_name *row, int layer) {
+    const char *prefix = hf_name_prefix(opening->config.model.family);
+    hf_name_format(name, &opening->config.model, row, layer);
     size_t n_prefix = strncmp(name, prefix, strlen(prefix)) == 0 ? strlen(prefix) : 0;
     const struct ley_safetensor *tensor = find_named(opening, name);
     return tensor || n_prefix == 0 ? tensor : find_named(opening, name + n_prefix);
@@ -209,41 +144,41 @@ static enum ley_status check_tensor(const struct ley_safetensor *tensor, int n_d
 }
 
 // Notes the place of one weight in its tensor.
-static enum ley_status place(struct opening *opening, const struct name_row *row, int layer,
+static enum ley_status place(struct opening *opening, const struct hf_name *row, int layer,
                              const struct ley_safetensor *tensor) {
     struct ley_weight_info info = ley_weight_info(&opening->config.model, row->weight);
     int64_t rows = info.n_rows, columns = info.n_columns;
     struct ley_stored stored = {tensor->data, tensor->type, columns, 0, false};
     int64_t dim[2] = {rows, columns};
     switch (row->form) {
-    case VECTOR:
+    case HF_VECTOR:
         dim[0] = columns;
         break;
-    case THIRD_OF_VECTOR: // three rows of a matrix
+    case HF_THIRD_OF_VECTOR: // three rows of a matrix
         dim[0] = 3 * columns;
         stored.first = row->third;
         break;
-    case MATRIX:
+    case HF_MATRIX:
         break;
-    case TRANSPOSED:
-    case THIRD_OF_TRANSPOSED:
+    case HF_TRANSPOSED:
+    case HF_THIRD_OF_TRANSPOSED:
         dim[0] = columns;
-        dim[1] = row->form == TRANSPOSED ? rows : 3 * rows;
+        dim[1] = row->form == HF_TRANSPOSED ? rows : 3 * rows;
         stored.n_columns = dim[1];
         stored.first = row->third * rows;
         stored.is_transposed = true;
         break;
     }
-    LEY_TRY(check_tensor(tensor, row->form == VECTOR || row->form == THIRD_OF_VECTOR ? 1 : 2, dim));
+    LEY_TRY(check_tensor(tensor, row->form == HF_VECTOR || row->form == HF_THIRD_OF_VECTOR ? 1 : 2, dim));
     *ley_stored_at(opening->file, row->weight, layer) = stored;
     return LEY_OK;
 }
 
-static enum ley_status place_row(struct opening *opening, const struct name_row *row, int layer) {
-    char name[256];
+static enum ley_status place_row(struct opening *opening, const struct hf_name *row, int layer) {
+    char name[HF_NAME_BYTES];
     const struct ley_safetensor *tensor = find_tensor(name, opening, row, layer);
     if (!tensor && row->weight == LEY_WEIGHT_TOKEN_EMBEDDING && opening->config.tie == HF_TIED) {
-        tensor = find_named(opening, output_name.name); // tied, and stored under its other name
+        tensor = find_named(opening, hf_output_name.name); // tied, and stored under its other name
     }
     if (!tensor) {
         return ley_fail(LEY_E_FORMAT, "tensor %s is missing", name);
@@ -251,7 +186,7 @@ static enum ley_status place_row(struct opening *opening, const struct name_row 
     return place(opening, row, layer, tensor);
 }
 
-static enum ley_status place_rows(struct opening *opening, const struct name_row *row, int n) {
+static enum ley_status place_rows(struct opening *opening, const struct hf_name *row, int n) {
     for (int i = 0; i < n; i++) {
         bool is_per_layer = ley_weight_info(&opening->config.model, row[i].weight).is_per_layer;
         int n_layers = is_per_layer ? opening->config.model.n_layers : 1;
@@ -264,10 +199,10 @@ static enum ley_status place_rows(struct opening *opening, const struct name_row
 
 // The output matrix, unless it is the token embedding.
 static enum ley_status place_output(struct opening *opening) {
-    bool is_there = find_named(opening, output_name.name) != NULL;
+    bool is_there = find_named(opening, hf_output_name.name) != NULL;
     bool is_tied =
         opening->config.tie == HF_TIED || (opening->config.tie == HF_TIE_UNSAID && !is_there);
-    return is_tied ? LEY_OK : place_row(opening, &output_name, 0);
+    return is_tied ? LEY_OK : place_row(opening, &hf_output_name, 0);
 }
 
 static enum ley_status place_rope_factors(struct opening *opening) {
@@ -286,21 +221,14 @@ static enum ley_status place_rope_factors(struct opening *opening) {
     return LEY_OK;
 }
 
-#define COUNT(rows) ((int)(sizeof(rows) / sizeof(rows)[0]))
-
 static enum ley_status place_all(struct opening *opening) {
     if ((size_t)opening->config.model.n_layers > opening->n_tensors) {
         return ley_fail(LEY_E_FORMAT, "config.json announces %d layers, the files hold %zu tensors",
                         opening->config.model.n_layers, opening->n_tensors);
     }
     LEY_TRY(ley_stored_create(opening->file));
-    if (opening->config.model.family == LEY_FAMILY_GPT2) {
-        LEY_TRY(place_rows(opening, gpt2_names, COUNT(gpt2_names)));
-    } else {
-        LEY_TRY(place_rows(opening, llama_names, COUNT(llama_names)));
-        LEY_TRY(place_rows(opening, llama_bias_names,
-                           opening->config.has_attention_bias ? COUNT(llama_bias_names) : 0));
-    }
+    struct hf_names names = hf_names(opening->config.model.family, opening->config.has_attention_bias);
+    LEY_TRY(place_rows(opening, names.row, names.n));
     LEY_TRY(place_output(opening));
     return place_rope_factors(opening);
 }

@@ -60,8 +60,8 @@ LEY_MUST_CHECK enum ley_status ley_model_file_save_scalers(const char *path,
                                                            const char *origin);
 
 // Everything a person asks of a model file, as a JSON object; the caller deletes it. NULL when out
-// of memory. `with_tensors` adds a list of all tensors.
-struct cJSON *ley_model_file_json(const struct ley_model_file *file, bool with_tensors);
+// of memory. `with_tensors` adds a list of all weights. Opens the vocabulary, if there is one.
+struct cJSON *ley_model_file_json(struct ley_model_file *file, bool with_tensors);
 
 #ifdef __cplusplus
 }

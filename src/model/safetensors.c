@@ -171,7 +171,7 @@ static enum ley_status read_place(struct ley_safetensor *tensor, uint64_t n_valu
 
 static enum ley_status read_tensor(struct ley_safetensor *tensor, const struct cJSON *item,
                                    const struct container *container) {
-    uint64_t n_values;
+    uint64_t n_values = 0;
     tensor->name = item->string;
     tensor->dtype = hf_json_text(item, "dtype");
     if (tensor->name[0] == '\0' || strlen(tensor->name) > MAX_NAME) {

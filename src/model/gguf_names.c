@@ -1,0 +1,80 @@
+// gguf_names.c - names of tensors and pre-tokenizers in GGUF files
+#include "model/gguf_names_impl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const struct gguf_name gguf_names[] = {
+    {LEY_WEIGHT_TOKEN_EMBEDDING, "token_embd.weight", 0},
+    {LEY_WEIGHT_POSITION_EMBEDDING, "position_embd.weight", 0},
+    {LEY_WEIGHT_ROPE_FACTORS, "rope_freqs.weight", 0},
+    {LEY_WEIGHT_ATTN_NORM, "blk.%d.attn_norm.weight", 0},
+    {LEY_WEIGHT_ATTN_NORM_BIAS, "blk.%d.attn_norm.bias", 0},
+    {LEY_WEIGHT_ATTN_Q, "blk.%d.attn_q.weight", 0},
+    {LEY_WEIGHT_ATTN_K, "blk.%d.attn_k.weight", 0},
+    {LEY_WEIGHT_ATTN_V, "blk.%d.attn_v.weight", 0},
+    {LEY_WEIGHT_ATTN_Q_BIAS, "blk.%d.attn_q.bias", 0},
+    {LEY_WEIGHT_ATTN_K_BIAS, "blk.%d.attn_k.bias", 0},
+    {LEY_WEIGHT_ATTN_V_BIAS, "blk.%d.attn_v.bias", 0},
+    {LEY_WEIGHT_ATTN_Q, "blk.%d.attn_qkv.weight", 1},
+    {LEY_WEIGHT_ATTN_K, "blk.%d.attn_qkv.weight", 2},
+    {LEY_WEIGHT_ATTN_V, "blk.%d.attn_qkv.weight", 3},
+    {LEY_WEIGHT_ATTN_Q_BIAS, "blk.%d.attn_qkv.bias", 1},
+    {LEY_WEIGHT_ATTN_K_BIAS, "blk.%d.attn_qkv.bias", 2},
+    {LEY_WEIGHT_ATTN_V_BIAS, "blk.%d.attn_qkv.bias", 3},
+    {LEY_WEIGHT_ATTN_OUT, "blk.%d.attn_output.weight", 0},
+    {LEY_WEIGHT_ATTN_OUT_BIAS, "blk.%d.attn_output.bias", 0},
+    {LEY_WEIGHT_FFN_NORM, "blk.%d.ffn_norm.weight", 0},
+    {LEY_WEIGHT_FFN_NORM_BIAS, "blk.%d.ffn_norm.bias", 0},
+    {LEY_WEIGHT_FFN_GATE, "blk.%d.ffn_gate.weight", 0},
+    {LEY_WEIGHT_FFN_UP, "blk.%d.ffn_up.weight", 0},
+    {LEY_WEIGHT_FFN_UP_BIAS, "blk.%d.ffn_up.bias", 0},
+    {LEY_WEIGHT_FFN_DOWN, "blk.%d.ffn_down.weight", 0},
+    {LEY_WEIGHT_FFN_DOWN_BIAS, "blk.%d.ffn_down.bias", 0},
+    {LEY_WEIGHT_FINAL_NORM, "output_norm.weight", 0},
+    {LEY_WEIGHT_FINAL_NORM_BIAS, "output_norm.bias", 0},
+    {LEY_WEIGHT_OUTPUT, "output.weight", 0},
+};
+
+const int gguf_n_names = sizeof gguf_names / sizeof gguf_names[0];
+
+// As converters write them; the first name of each is the one that is written here.
+static const struct {
+    const char *name;
+    enum ley_pre_tokenizer pre;
+} pre_names[] = {
+    {"gpt-2", LEY_PRE_GPT2},       {"gpt2", LEY_PRE_GPT2},     {"default", LEY_PRE_GPT2},
+    {"smollm", LEY_PRE_SMOLLM},    {"llama-bpe", LEY_PRE_LLAMA3}, {"llama3", LEY_PRE_LLAMA3},
+    {"llama-v3", LEY_PRE_LLAMA3},  {"none", LEY_PRE_NONE},
+};
+
+enum { N_PRE_NAMES = sizeof pre_names / sizeof pre_names[0] };
+
+void gguf_name_format(char out[GGUF_NAME_BYTES], const struct gguf_name *row, int layer) {
+    const char *hole = strstr(row->name, "%d");
+    if (hole) {
+        snprintf(out, GGUF_NAME_BYTES, "%.*s%d%s", (int)(hole - row->name), row->name, layer,
+                 hole + 2);
+    } else {
+        snprintf(out, GGUF_NAME_BYTES, "%s", row->name);
+    }
+}
+
+bool gguf_pre_find(enum ley_pre_tokenizer *pre, const char *name) {
+    for (int i = 0; i < N_PRE_NAMES; i++) {
+        if (strcmp(pre_names[i].name, name) == 0) {
+            *pre = pre_names[i].pre;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *gguf_pre_name(enum ley_pre_tokenizer pre) {
+    for (int i = 0; i < N_PRE_NAMES; i++) {
+        if (pre_names[i].pre == pre) {
+            return pre_names[i].name;
+        }
+    }
+    return "default";
+}
