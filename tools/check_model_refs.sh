@@ -14,7 +14,7 @@ done
 for id in $used; do
     echo "$defined" | grep -qx "$id" || { echo "code names $id, which MODEL.md lacks"; status=1; }
 done
-grep -oE 'Test: [a-z_, /]+' MODEL.md | sed 's/Test: //' | tr ',' '\n' | tr -d ' ' | sort -u |
+grep -oE 'Test: [a-z0-9_, /]+' MODEL.md | sed 's/Test: //' | tr ',' '\n' | tr -d ' ' | sort -u |
     while read -r name; do
         [ -z "$name" ] || grep -rq "static void $name(" tests || { echo "MODEL.md: no test $name"; exit 1; }
     done || status=1

@@ -52,7 +52,8 @@ def main():
             past = step.past_key_values
             greedy = torch.cat([greedy, step.logits[:, -1:].argmax(-1)], 1)
     np.save(f"{out}/prompt_ids.npy", ids[0].numpy().astype("<i4"))
-    np.save(f"{out}/logits_512.npy", np.ascontiguousarray(logits[:, :512]).astype("<f4"))
+    open(f"{out}/prompt.txt", "w").write(PROMPT)
+    np.save(f"{out}/logits.npy", np.ascontiguousarray(logits[:, :512]).astype("<f4"))
     np.save(f"{out}/greedy_ids.npy", greedy[0, ids.shape[1]:].numpy().astype("<i4"))
     meta = {"prompt": PROMPT, "model": name}
     text = tokenizer.encode(open(text_path, encoding="utf-8", newline="").read()).ids

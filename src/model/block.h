@@ -16,7 +16,7 @@ struct ley_block_type {
     const char *name;   // "Q4_1"
     int n_weights;      // of a block
     int n_bytes;        // of a block
-    void (*decode)(float *out, const uint8_t *block); // one block
+    void (*decode)(float *out, const uint8_t *block); // one block; NULL: plain floats
 };
 
 // The format with this number, or NULL when it is not known here. Static storage.

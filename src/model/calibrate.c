@@ -59,7 +59,7 @@ static struct moments moments_of(const double *x, int64_t n) {
     return (struct moments){mean, sqrt(square / (double)n)};
 }
 
-// S5.2 at convergence: the scaler whose output has this mean and standard deviation.
+// M20, S5.2 at convergence: the scaler whose output has this mean and standard deviation.
 static struct ley_scaler match(const double *x, int64_t n, double mean, double deviation) {
     struct moments m = moments_of(x, n);
     double a = m.deviation > 0 ? deviation / m.deviation : 1;

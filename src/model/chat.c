@@ -239,7 +239,7 @@ enum ley_status ley_chat_create(struct ley_chat **out, struct ley_string templat
     enum ley_chat_style style;
     *out = NULL;
     if (template_text.n == 0) {
-        return ley_fail(LEY_E_MISSING, "the model has no chat template: it is not made for chat");
+        return ley_fail(LEY_E_FORMAT, "the model has no chat template: it is not made for chat");
     }
     if (!recognise(&style, template_text)) {
         return ley_fail(LEY_E_FORMAT, "the model's chat template is none of the known ones "

@@ -131,14 +131,39 @@ static enum ley_status place(struct ley_model_file *file, enum ley_weight weight
     return LEY_OK;
 }
 
+// A tensor with no place would be a part of the model that is left out silently.
+static enum ley_status check_names(const struct ley_model_file *file) {
+    for (uint64_t t = 0; t < file->gguf.n_tensors; t++) {
+        const struct ley_string *tensor = &file->gguf.tensor[t].name;
+        if (!gguf_name_is_known(*tensor, file->config.n_layers)) {
+            return ley_fail(LEY_E_FORMAT, "%s: tensor %.*s is no part of a gpt2 or llama model with "
+                            "%d layers", file->path, (int)tensor->n, tensor->text,
+                            file->config.n_layers);
+        }
+    }
+    return LEY_OK;
+}
+
+// Converters of gpt2 write the token embedding a second time as the output matrix.
+static void drop_copied_output(struct ley_model_file *file) {
+    struct ley_stored *output = ley_stored_at(file, LEY_WEIGHT_OUTPUT, 0);
+    const struct ley_stored *embedding = ley_stored_at(file, LEY_WEIGHT_TOKEN_EMBEDDING, 0);
+    if (output->data && embedding->data && output->type == embedding->type) {
+        size_t n_blocks = (size_t)(embedding->n_columns / embedding->type->n_weights) *
+                          (size_t)file->config.n_vocab;
+        if (memcmp(output->data, embedding->data, n_blocks * (size_t)output->type->n_bytes) == 0) {
+            output->data = NULL;
+        }
+    }
+}
+
 enum ley_status ley_gguf_model_open(struct ley_model_file *file) {
     LEY_TRY(read_config(file));
     LEY_TRY(check_rope_scaling(file));
-    if ((uint64_t)file->config.n_layers > file->gguf.n_tensors) {
-        return ley_fail(LEY_E_FORMAT, "%s announces %d layers and holds %llu tensors", file->path,
-                        file->config.n_layers, (unsigned long long)file->gguf.n_tensors);
+    enum ley_status status = ley_stored_create(file, (size_t)file->gguf.n_tensors);
+    if (status != LEY_OK) {
+        return ley_fail_within(status, file->path);
     }
-    LEY_TRY(ley_stored_create(file));
     for (int i = 0; i < gguf_n_names; i++) {
         const struct gguf_name *row = &gguf_names[i];
         bool is_per_layer = ley_weight_info(&file->config, row->weight).is_per_layer;
@@ -148,6 +173,8 @@ enum ley_status ley_gguf_model_open(struct ley_model_file *file) {
             LEY_TRY(place(file, row->weight, layer, name, row->part));
         }
     }
+    LEY_TRY(check_names(file));
+    drop_copied_output(file);
     struct ley_string origin = ley_gguf_string(&file->gguf, "leyden.scaler.origin");
     copy_name(file->origin, sizeof file->origin,
               origin.n ? origin : (struct ley_string){"none", 4});

@@ -60,6 +60,35 @@ void gguf_name_format(char out[GGUF_NAME_BYTES], const struct gguf_name *row, in
     }
 }
 
+// Steps over "blk.<layer>" and returns the layer, or -1 when the name does not begin so.
+static int take_layer(struct ley_string *name) {
+    static const char block[] = "blk.";
+    size_t at = sizeof block - 1;
+    if (name->n < at || memcmp(name->text, block, at) != 0) {
+        return -1;
+    }
+    int layer = 0;
+    for (; at < name->n && name->text[at] >= '0' && name->text[at] <= '9'; at++) {
+        layer = layer < 100000 ? 10 * layer + (name->text[at] - '0') : layer;
+    }
+    name->text += at;
+    name->n -= at;
+    return layer;
+}
+
+bool gguf_name_is_known(struct ley_string name, int n_layers) {
+    int layer = take_layer(&name);
+    for (int i = 0; i < gguf_n_names; i++) {
+        const char *hole = strstr(gguf_names[i].name, "%d");
+        const char *rest = hole ? hole + 2 : gguf_names[i].name;
+        bool is_same = name.n == strlen(rest) && memcmp(name.text, rest, name.n) == 0;
+        if (is_same && (hole ? layer >= 0 && layer < n_layers : layer < 0)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool gguf_pre_find(enum ley_pre_tokenizer *pre, const char *name) {
     for (int i = 0; i < N_PRE_NAMES; i++) {
         if (strcmp(pre_names[i].name, name) == 0) {

@@ -24,6 +24,9 @@ extern const int gguf_n_names;
 // The name of a row's tensor in one layer.
 void gguf_name_format(char out[GGUF_NAME_BYTES], const struct gguf_name *row, int layer);
 
+// True when a row has this name in one of n_layers layers.
+bool gguf_name_is_known(struct ley_string name, int n_layers);
+
 // The pre-tokenizer that a converter calls `name`; false when unknown.
 bool gguf_pre_find(enum ley_pre_tokenizer *pre, const char *name);
 

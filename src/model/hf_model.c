@@ -222,11 +222,7 @@ static enum ley_status place_rope_factors(struct opening *opening) {
 }
 
 static enum ley_status place_all(struct opening *opening) {
-    if ((size_t)opening->config.model.n_layers > opening->n_tensors) {
-        return ley_fail(LEY_E_FORMAT, "config.json announces %d layers, the files hold %zu tensors",
-                        opening->config.model.n_layers, opening->n_tensors);
-    }
-    LEY_TRY(ley_stored_create(opening->file));
+    LEY_TRY(ley_stored_create(opening->file, opening->n_tensors));
     struct hf_names names = hf_names(opening->config.model.family, opening->config.has_attention_bias);
     LEY_TRY(place_rows(opening, names.row, names.n));
     LEY_TRY(place_output(opening));

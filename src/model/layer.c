@@ -130,6 +130,7 @@ static double time_s(const struct span *span, int64_t token) {
     return (double)token * span->weights->attention->hardware.time.token_period_s;
 }
 
+// M19
 static enum ley_status attend_analog(const struct span *span) {
     const struct ley_session *session = span->session;
     const struct ley_model_config *config = &session->model->config;

@@ -17,7 +17,12 @@ struct ley_stored *ley_stored_at(struct ley_model_file *file, enum ley_weight we
     return &file->stored[(size_t)layer * LEY_N_WEIGHTS + weight];
 }
 
-enum ley_status ley_stored_create(struct ley_model_file *file) {
+enum ley_status ley_stored_create(struct ley_model_file *file, size_t n_tensors) {
+    enum { LEAST_A_LAYER = 8, SPARE = 8 }; // spare: of few layers the missing tensor is named later
+    if ((size_t)file->config.n_layers > n_tensors / LEAST_A_LAYER + SPARE) {
+        return ley_fail(LEY_E_FORMAT, "the model announces %d layers, the files hold %zu tensors",
+                        file->config.n_layers, n_tensors);
+    }
     size_t n = (size_t)file->config.n_layers * LEY_N_WEIGHTS;
     file->stored = ley_alloc(n, sizeof *file->stored);
     return file->stored ? LEY_OK : ley_fail_memory(file->path, n, sizeof *file->stored);
@@ -205,12 +210,18 @@ struct ley_weight_source ley_model_file_source(const struct ley_model_file *file
 
 enum ley_status ley_model_file_vocab(struct ley_model_file *file, struct ley_vocab *vocab) {
     if (file->is_gguf) {
-        return ley_gguf_model_vocab(file, vocab);
+        LEY_TRY(ley_gguf_model_vocab(file, vocab));
+    } else {
+        if (!file->hf_vocab) {
+            LEY_TRY(ley_hf_vocab_load(&file->hf_vocab, file->path));
+        }
+        *vocab = *ley_hf_vocab_get(file->hf_vocab);
     }
-    if (!file->hf_vocab) {
-        LEY_TRY(ley_hf_vocab_load(&file->hf_vocab, file->path));
+    // a file that was opened for its vocabulary alone has no weights to compare with
+    if (file->stored && vocab->n_tokens > file->config.n_vocab) {
+        return ley_fail(LEY_E_FORMAT, "%s: the tokenizer has %d tokens, but the embedding has %d rows",
+                        file->path, vocab->n_tokens, file->config.n_vocab);
     }
-    *vocab = *ley_hf_vocab_get(file->hf_vocab);
     return LEY_OK;
 }
 

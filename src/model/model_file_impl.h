@@ -34,8 +34,9 @@ struct ley_model_file {
 // The place of one weight.
 struct ley_stored *ley_stored_at(struct ley_model_file *file, enum ley_weight weight, int layer);
 
-// Makes room for the places of n_layers layers.
-LEY_MUST_CHECK enum ley_status ley_stored_create(struct ley_model_file *file);
+// Makes room for the places of all layers; the file must hold tensors enough for them, so that a false
+// number of layers cannot ask for much memory.
+LEY_MUST_CHECK enum ley_status ley_stored_create(struct ley_model_file *file, size_t n_tensors);
 
 // Fails when a weight that this model needs has no place (LEY_E_FORMAT, naming it).
 LEY_MUST_CHECK enum ley_status ley_stored_check(struct ley_model_file *file);

@@ -1,8 +1,14 @@
-// fuzz_gguf.c - any bytes as a GGUF file: every pair and every block of every tensor is looked at
+// fuzz_gguf.c - any bytes as a GGUF file: every pair and every block of every tensor is looked at, and
+// where it is a model, all its weights, its vocabulary and its scalers
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
-#include "core/memory.h"
-#include "model/gguf.h"
+#include <cjson/cJSON.h>
+
+#include "leyden.h"
+#include "read_model.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -35,6 +41,45 @@ static double use_tensor(const struct ley_gguf_tensor *tensor) {
     return sum;
 }
 
+static char path[] = "/tmp/leyden_fuzz_XXXXXX";
+
+static void remove_file(void) {
+    remove(path);
+}
+
+// Models are opened by their path.
+static void write_file(const uint8_t *data, size_t n) {
+    static bool is_made = false;
+    if (!is_made) {
+        int made = mkstemp(path);
+        if (made < 0 || close(made) != 0) {
+            abort();
+        }
+        atexit(remove_file);
+        is_made = true;
+    }
+    FILE *file = fopen(path, "wb");
+    if (!file || fwrite(data, 1, n, file) != n || fclose(file) != 0) {
+        abort();
+    }
+}
+
+static void use_model(const uint8_t *data, size_t n) {
+    struct ley_model_file *file;
+    struct ley_scaler_set set;
+    bool has_scalers;
+    write_file(data, n);
+    if (ley_model_file_open(&file, path) != LEY_OK) {
+        return;
+    }
+    read_model(file);
+    cJSON_Delete(ley_model_file_json(file, true));
+    if (ley_model_file_scalers(file, &set, &has_scalers) == LEY_OK && has_scalers) {
+        ley_scaler_set_destroy(&set);
+    }
+    ley_model_file_close(file);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     struct ley_gguf gguf;
     volatile double sink = 0;
@@ -49,5 +94,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     }
     (void)sink;
     ley_gguf_destroy(&gguf);
+    use_model(data, n);
     return 0;
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "leyden.h"
+#include "read_model.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -36,25 +37,6 @@ static void write_file(const char *path, const uint8_t *bytes, size_t n) {
     }
 }
 
-static void read_all(struct ley_model_file *file) {
-    struct ley_weight_source source = ley_model_file_source(file);
-    const struct ley_model_config *config = ley_model_file_config(file);
-    for (int w = 0; w < LEY_N_WEIGHTS; w++) {
-        enum ley_weight weight = (enum ley_weight)w;
-        struct ley_weight_info info = ley_weight_info(config, weight);
-        for (int layer = 0; layer < (info.is_per_layer ? config->n_layers : 1); layer++) {
-            float *row = ley_alloc((size_t)info.n_columns, sizeof *row);
-            for (int64_t r = 0; row && source.has(source.context, weight, layer) && r < info.n_rows;
-                 r++) {
-                if (source.read(source.context, row, weight, layer, r, 1) != LEY_OK) {
-                    abort();
-                }
-            }
-            ley_free(row);
-        }
-    }
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     struct ley_model_file *file;
     const uint8_t *end = n > 0 ? memchr(data, '\0', n) : NULL;
@@ -63,7 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     write_file(config_path, data, n_config);
     write_file(weights_path, data + n_config + (end != NULL), n - n_config - (end != NULL));
     if (ley_model_file_open(&file, folder) == LEY_OK) {
-        read_all(file);
+        read_model(file);
         ley_model_file_close(file);
     }
     return 0;

@@ -84,7 +84,7 @@ static void test_chat_refusals(void **state) {
     (void)state;
     struct ley_chat *chat;
     struct ley_string none = {NULL, 0};
-    ASSERT_FAILS(ley_chat_create(&chat, none, none, none), LEY_E_MISSING, "no chat template");
+    ASSERT_FAILS(ley_chat_create(&chat, none, none, none), LEY_E_FORMAT, "no chat template");
     assert_null(chat);
     ASSERT_FAILS(ley_chat_create(&chat, string_of("{{ messages }}"), none, none), LEY_E_FORMAT,
                  "none of the known ones");
