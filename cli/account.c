@@ -3,6 +3,7 @@
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
+#include <string.h>
 
 static double ratio(double part, double whole) {
     return whole > 0 ? part / whole : 0;
@@ -47,6 +48,9 @@ void account_print(const struct account *account, const struct language *languag
             ratio((double)account->n_generated, account->generate_s));
     if (!language->is_digital) {
         print_chip(account, language);
+        bool is_adapted = strcmp(language->scaler_origin, "adapted") == 0;
+        fprintf(stderr, "scalers    %s%s\n", language->scaler_origin,
+                is_adapted ? "" : "; the model is not adapted to this chip: expect poor text");
     }
 }
 

@@ -69,13 +69,13 @@ static enum ley_status calibrate(struct language *language, const struct options
 }
 
 int cmd_calibrate(int argc, char **argv) {
-    struct options o = {.language = LANGUAGE_DEFAULTS, .n_tokens = 256};
+    struct options o = {.language = LANGUAGE_DEFAULTS, .n_tokens = 128};
     struct language_options *l = &o.language;
     const struct option_row rows[] = {
         LANGUAGE_ROWS(*l),
         {"out", 'o', OPTION_TEXT, &o.out, "FILE", "the model file to write"},
         {"file", 'f', OPTION_TEXT, &o.file, "FILE", "text to calibrate on (default: built in)"},
-        {"tokens", 'n', OPTION_INT, &o.n_tokens, "N", "tokens of it at most (256)"},
+        {"tokens", 'n', OPTION_INT, &o.n_tokens, "N", "tokens of it at most (128)"},
     };
     int result = options_parse(argc, argv, &command, rows, sizeof rows / sizeof rows[0], NULL);
     if (result != 0) {

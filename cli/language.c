@@ -8,7 +8,7 @@
 
 #include "model/calibration_text.h"
 
-enum { CALIBRATION_TOKENS = 256 };
+enum { CALIBRATION_TOKENS = 128 };
 
 double clock_s(void) {
     struct timespec now;

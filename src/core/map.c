@@ -26,7 +26,8 @@ static enum ley_status map_open_file(struct ley_map *map, int file, const char *
 
 enum ley_status ley_map_open(struct ley_map *map, const char *path) {
     *map = (struct ley_map){NULL, 0};
-    int file = open(path, O_RDONLY | O_CLOEXEC);
+    // not blocking: opening a named pipe must fail here, not wait for a writer
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file < 0) {
         return ley_fail(LEY_E_IO, "cannot open %s: %s", path, strerror(errno));
     }

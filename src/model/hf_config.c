@@ -68,12 +68,16 @@ static enum ley_status read_scaling(struct hf_rope_scaling *scaling, const struc
     bool is_llama3 = strcmp(type, "llama3") == 0;
     if (!is_llama3 && strcmp(type, "linear") != 0) {
         return ley_fail(LEY_E_FORMAT,
-                        "config.json: rope scaling '%.40s' is not supported; default, "
-                        "linear and llama3 are",
+                        "config.json: rope scaling '%.40s' is not supported; default, linear and "
+                        "llama3 are",
                         type);
     }
     scaling->kind = is_llama3 ? HF_ROPE_LLAMA3 : HF_ROPE_LINEAR;
     LEY_TRY(read_number(&scaling->factor, rope, "factor", 0));
+    if (!(scaling->factor >= 1 && scaling->factor <= 1e6)) {
+        return ley_fail(LEY_E_FORMAT, "config.json: rope scaling by %g, must be 1..1000000",
+                        scaling->factor);
+    }
     if (!is_llama3) {
         return LEY_OK;
     }
@@ -82,8 +86,7 @@ static enum ley_status read_scaling(struct hf_rope_scaling *scaling, const struc
     LEY_TRY(read_number(&scaling->old_context, rope, "original_max_position_embeddings", 0));
     if (!(scaling->high_factor > scaling->low_factor)) {
         return ley_fail(LEY_E_FORMAT,
-                        "config.json: high_freq_factor is %g, must be above "
-                        "low_freq_factor (%g)",
+                        "config.json: high_freq_factor is %g, must be above low_freq_factor (%g)",
                         scaling->high_factor, scaling->low_factor);
     }
     return LEY_OK;
@@ -123,6 +126,7 @@ static double llama3_factor(const struct hf_rope_scaling *scaling, double freque
     }
     double kept = (scaling->old_context / wavelength - scaling->low_factor) /
                   (scaling->high_factor - scaling->low_factor);
+    kept = fmin(fmax(kept, 0), 1);
     return 1 / ((1 - kept) / scaling->factor + kept);
 }
 
@@ -221,8 +225,7 @@ static enum ley_status read_family(struct hf_config *config, const struct cJSON 
         return read_gpt2(config, root);
     }
     return ley_fail(LEY_E_FORMAT,
-                    "config.json: architecture '%.60s' is not supported; gpt2 and "
-                    "llama are",
+                    "config.json: architecture '%.60s' is not supported; gpt2 and llama are",
                     class_name);
 }
 

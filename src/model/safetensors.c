@@ -13,7 +13,8 @@
 #include "core/memory.h"
 #include "model/hf_json_impl.h"
 
-enum { MAX_DEPTH = 3, MAX_NAME = 1024, MAX_FILES = 4096, NODE_BYTES = 96, ENTRY_BYTES = 48 };
+// NODE_BYTES: memory for an item of the header, with its texts and its share of the table.
+enum { MAX_DEPTH = 3, MAX_NAME = 1024, MAX_FILES = 4096, NODE_BYTES = 128, ENTRY_BYTES = 48 };
 static const size_t max_header_bytes = 100000000; // as the reference reader
 
 struct container {

@@ -395,48 +395,50 @@ static void test_shards(void **state) {
 
 // ---- mistakes
 
+static const struct {
+    const char *config, *part;
+} config_mistakes[] = {
+    {"{", "config.json: not a JSON object"},
+    {"{}", "architecture '' is not supported; gpt2 and llama are"},
+    {"{\"model_type\":\"mamba\"}", "architecture 'mamba' is not supported; gpt2 and llama are"},
+    {"{\"architectures\":[\"BertModel\"]}", "architecture 'BertModel' is not supported"},
+    {"{\"model_type\":\"llama\"}", "hidden_size is missing"},
+    {"{\"hidden_size\":8.5," LLAMA "}", "hidden_size is missing, or no whole number above 0"},
+    {"{\"num_attention_heads\":0," LLAMA "}", "num_attention_heads is missing, or no whole"},
+    {"{\"num_key_value_heads\":3," LLAMA "}", "4 heads cannot share 3 key-value heads"},
+    {"{\"num_hidden_layers\":100000," LLAMA "}", "number of layers is 100000"},
+    {"{\"num_hidden_layers\":4000," LLAMA "}", "announces 4000 layers, the files hold 20"},
+    {"{\"vocab_size\":2147483647," LLAMA "}", "vocabulary is 2147483647"},
+    {"{\"rms_norm_eps\":0," LLAMA "}", "rms_norm_eps is missing, or no number above 0"},
+    {"{\"hidden_act\":\"gelu\"," LLAMA "}", "hidden_act 'gelu' is not supported; silu is"},
+    {"{\"mlp_bias\":true," LLAMA "}", "mlp_bias = true is not supported"},
+    {"{\"attention_bias\":true," LLAMA "}", "model.layers.0.self_attn.q_proj.bias is missing"},
+    {"{\"rope_theta\":\"x\"," LLAMA "}", "rope_theta is missing, or no number above 0"},
+    {"{\"rope_scaling\":1," LLAMA "}", "rope_scaling is no object"},
+    {"{\"rope_scaling\":{\"type\":\"yarn\"}," LLAMA "}", "'yarn' is not supported; default"},
+    {"{\"rope_scaling\":{\"type\":\"linear\"}," LLAMA "}", "factor is missing"},
+    {"{\"rope_scaling\":{\"type\":\"linear\",\"factor\":1e300}," LLAMA "}",
+     "rope scaling by 1e+300"},
+    {"{\"partial_rotary_factor\":0.5," LLAMA "}", "partial_rotary_factor = 0.5 is not"},
+    {"{\"quantization_config\":{}," LLAMA "}", "quantised weights"},
+    {"{\"tie_word_embeddings\":false," LLAMA "}", "tensor lm_head.weight is missing"},
+    {"{\"hidden_size\":16," LLAMA "}", "model.embed_tokens.weight has shape [10, 8], config.json "
+                                       "wants [10, 16]"},
+    {"{\"intermediate_size\":13," LLAMA "}", "has shape [12, 8], config.json wants [13, 8]"},
+    {"{\"n_head\":4," GPT2 "}", "n_embd (6) is no multiple of n_head (4)"},
+    {"{\"activation_function\":\"relu\"," GPT2 "}", "activation_function 'relu' is not"},
+    {"{\"scale_attn_by_inverse_layer_idx\":true," GPT2 "}", "idx = true is not supported"},
+    {"{\"scale_attn_weights\":false," GPT2 "}", "scale_attn_weights = false is not supported"},
+    {"{" GPT2 "}", "tensor transformer.wte.weight is missing"},
+};
+
 static void test_config_mistakes(void **state) {
     (void)state;
-    static const struct {
-        const char *config, *part;
-    } wrong[] = {
-        {"{", "config.json: not a JSON object"},
-        {"{}", "architecture '' is not supported; gpt2 and llama are"},
-        {"{\"model_type\":\"mamba\"}", "architecture 'mamba' is not supported; gpt2 and llama are"},
-        {"{\"architectures\":[\"BertModel\"]}", "architecture 'BertModel' is not supported"},
-        {"{\"model_type\":\"llama\"}", "hidden_size is missing"},
-        {"{\"hidden_size\":8.5," LLAMA "}", "hidden_size is missing, or no whole number above 0"},
-        {"{\"num_attention_heads\":0," LLAMA "}", "num_attention_heads is missing, or no whole"},
-        {"{\"num_key_value_heads\":3," LLAMA "}", "4 heads cannot share 3 key-value heads"},
-        {"{\"num_hidden_layers\":100000," LLAMA "}", "number of layers is 100000"},
-        {"{\"num_hidden_layers\":4000," LLAMA "}", "announces 4000 layers, the files hold 20"},
-        {"{\"vocab_size\":2147483647," LLAMA "}", "vocabulary is 2147483647"},
-        {"{\"rms_norm_eps\":0," LLAMA "}", "rms_norm_eps is missing, or no number above 0"},
-        {"{\"hidden_act\":\"gelu\"," LLAMA "}", "hidden_act 'gelu' is not supported; silu is"},
-        {"{\"mlp_bias\":true," LLAMA "}", "mlp_bias = true is not supported"},
-        {"{\"attention_bias\":true," LLAMA "}", "model.layers.0.self_attn.q_proj.bias is missing"},
-        {"{\"rope_theta\":\"x\"," LLAMA "}", "rope_theta is missing, or no number above 0"},
-        {"{\"rope_scaling\":1," LLAMA "}", "rope_scaling is no object"},
-        {"{\"rope_scaling\":{\"type\":\"yarn\"}," LLAMA "}", "'yarn' is not supported; default"},
-        {"{\"rope_scaling\":{\"type\":\"linear\"}," LLAMA "}", "factor is missing"},
-        {"{\"partial_rotary_factor\":0.5," LLAMA "}", "partial_rotary_factor = 0.5 is not"},
-        {"{\"quantization_config\":{}," LLAMA "}", "quantised weights"},
-        {"{\"tie_word_embeddings\":false," LLAMA "}", "tensor lm_head.weight is missing"},
-        {"{\"hidden_size\":16," LLAMA "}",
-         "model.embed_tokens.weight has shape [10, 8], config.json "
-         "wants [10, 16]"},
-        {"{\"intermediate_size\":13," LLAMA "}", "has shape [12, 8], config.json wants [13, 8]"},
-        {"{\"n_head\":4," GPT2 "}", "n_embd (6) is no multiple of n_head (4)"},
-        {"{\"activation_function\":\"relu\"," GPT2 "}", "activation_function 'relu' is not"},
-        {"{\"scale_attn_by_inverse_layer_idx\":true," GPT2 "}", "idx = true is not supported"},
-        {"{\"scale_attn_weights\":false," GPT2 "}", "scale_attn_weights = false is not supported"},
-        {"{" GPT2 "}", "tensor transformer.wte.weight is missing"},
-    };
     write_llama("{" LLAMA "}", "model.");
     ley_model_file_close(open_folder());
-    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        write_text("config.json", wrong[i].config);
-        assert_refused(LEY_E_FORMAT, wrong[i].part);
+    for (size_t i = 0; i < sizeof config_mistakes / sizeof config_mistakes[0]; i++) {
+        write_text("config.json", config_mistakes[i].config);
+        assert_refused(LEY_E_FORMAT, config_mistakes[i].part);
     }
 }
 
