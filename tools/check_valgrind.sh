@@ -12,7 +12,8 @@ for test in "$1"/tests/test_*; do
     [ -x "$test" ] || continue
     if OMP_NUM_THREADS=1 LEYDEN_ORACLE=/nonexistent LEYDEN_DATA=/nonexistent \
         LEYDEN_SMOLLM2=/nonexistent valgrind -q --error-exitcode=9 --leak-check=full \
-        --errors-for-leak-kinds=definite,indirect "$test" >/tmp/leyden-valgrind.$$ 2>&1; then
+        --errors-for-leak-kinds=definite,indirect \
+        --show-leak-kinds=definite,indirect "$test" >/tmp/leyden-valgrind.$$ 2>&1; then
         echo "clean: $(basename "$test")"
     else
         cat /tmp/leyden-valgrind.$$

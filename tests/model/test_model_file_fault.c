@@ -1,39 +1,13 @@
 // test_model_file_fault.c - model files when memory runs out at every allocation in turn, and how
 // much memory opening one takes at most
-//
-// This program brings its own ley_alloc and ley_free, which take the place of the library's when it
-// is linked as a shared object (ELF symbol interposition).
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "support/counting_alloc.h"
 #include "support/support.h"
-
-static int n_allocations, failing_allocation;
-static size_t n_live, n_bytes_asked; // blocks not freed; bytes of all blocks ever
-
-void *ley_alloc(size_t n_items, size_t item_bytes) {
-    if (++n_allocations == failing_allocation) {
-        return NULL;
-    }
-    size_t n_bytes = (n_items * item_bytes + 127) / 64 * 64;
-    void *block = aligned_alloc(64, n_bytes);
-    memset(block, 0, n_bytes);
-    n_live++;
-    n_bytes_asked += n_items * item_bytes;
-    return block;
-}
-
-void ley_free(void *block) {
-    n_live -= block != NULL;
-    free(block);
-}
-
-enum ley_status ley_fail_memory(const char *what, size_t n_items, size_t item_bytes) {
-    return ley_fail(LEY_E_MEMORY, "out of memory: %s (%zu x %zu)", what, n_items, item_bytes);
-}
 
 static char folder[64];
 
@@ -96,18 +70,17 @@ static enum ley_status run_everything(const char *path) {
 }
 
 static void fail_everywhere(const char *path) {
-    failing_allocation = 0;
-    n_allocations = 0;
+    counting_reset(0, false);
     ASSERT_OK(run_everything(path));
-    assert_int_equal(n_live, 0);
-    int n = n_allocations;
+    assert_int_equal(counting.n_live, 0);
+    int64_t n = counting.n_calls;
     assert_true(n > 20); // the library really calls this ley_alloc
-    for (failing_allocation = 1; failing_allocation <= n; failing_allocation++) {
-        n_allocations = 0;
+    for (int64_t i = 1; i <= n; i++) {
+        counting_reset(i, false);
         ASSERT_FAILS(run_everything(path), LEY_E_MEMORY, "out of memory");
-        assert_int_equal(n_live, 0);
+        assert_int_equal(counting.n_live, 0);
     }
-    failing_allocation = 0;
+    counting_reset(0, false);
 }
 
 static void test_every_allocation_may_fail(void **state) {
@@ -125,10 +98,10 @@ static void test_memory_is_bounded(void **state) {
         struct ley_vocab vocab;
         struct stat info;
         assert_int_equal(stat(seed(names[i]), &info), 0);
-        n_bytes_asked = 0;
+        counting_reset(0, false);
         ASSERT_OK(ley_model_file_open(&file, seed(names[i])));
         ASSERT_OK(ley_model_file_vocab(file, &vocab));
-        assert_true(n_bytes_asked > 0 && n_bytes_asked < 8 * (size_t)info.st_size);
+        assert_true(counting.n_bytes > 0 && counting.n_bytes < 8 * (size_t)info.st_size);
         ley_model_file_close(file);
     }
 }

@@ -1,24 +1,12 @@
 // test_state.c - sessions: parallel equals token by token, batches, windows, laps, errors, loss
 #include <math.h>
 #include <omp.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "support/counting_alloc.h"
 #include "support/generate.h"
 #include "support/random_model.h"
 #include "support/support.h"
-
-// Takes the place of the C library's: every block of ley_alloc comes from here.
-static int64_t n_blocks_taken, n_blocks_left = -1; // left: then memory is out; -1: never
-void *aligned_alloc(size_t alignment, size_t n_bytes) {
-    void *block = NULL;
-    n_blocks_taken++;
-    if (n_blocks_left == 0) {
-        return NULL;
-    }
-    n_blocks_left -= n_blocks_left > 0;
-    return posix_memalign(&block, alignment, n_bytes) == 0 ? block : NULL;
-}
 
 enum { T = 50, V = 61, LAYERS = 2, MORE = 3 };
 
@@ -238,10 +226,10 @@ static void check_allocations(bool is_analog) {
     make_tokens(tokens, T, 6);
     make_model(&setup, LEY_FAMILY_LLAMA, is_analog, 21);
     ASSERT_OK(ley_session_create(&session, setup.model, 1, T + 5));
-    int64_t n_before = n_blocks_taken;
+    int64_t n_before = counting.n_calls;
     ASSERT_OK(ley_session_feed(logits, session, tokens, T - 5, NULL));
-    assert_true(n_blocks_taken > n_before); // the counter counts
-    n_before = n_blocks_taken;
+    assert_true(counting.n_calls > n_before); // the counter counts
+    n_before = counting.n_calls;
     for (int i = 0; i < 10; i++) {
         ASSERT_OK(ley_session_feed(logits, session, tokens, 1, NULL));
     }
@@ -249,7 +237,7 @@ static void check_allocations(bool is_analog) {
     if (!is_analog) { // ley_attention_forward has its own scratch memory
         ASSERT_OK(ley_session_feed(logits, session, tokens, T - 5, NULL));
     }
-    assert_int_equal(n_blocks_taken, n_before);
+    assert_int_equal(counting.n_calls, n_before);
     ley_session_destroy(session);
     ley_model_destroy(setup.model);
 }
@@ -268,7 +256,7 @@ static enum ley_status run_within(int64_t n_blocks, const struct ley_hardware *h
     struct ley_weight_source source = random_source(&config);
     struct ley_model *model = NULL;
     struct ley_session *session = NULL;
-    n_blocks_left = n_blocks;
+    counting_reset(n_blocks + 1, true);
     enum ley_status status = ley_model_create(&model, &config, &source, LEY_NN_F32);
     if (status == LEY_OK && hardware) {
         status = ley_model_set_analog(model, hardware);
@@ -281,7 +269,7 @@ static enum ley_status run_within(int64_t n_blocks, const struct ley_hardware *h
     }
     ley_session_destroy(session);
     ley_model_destroy(model);
-    n_blocks_left = -1;
+    counting_reset(0, false);
     return status;
 }
 
