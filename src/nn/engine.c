@@ -12,6 +12,7 @@
 // padded: a token costs more than it must, and parallel equals token by token everywhere.
 #include "nn/engine.h"
 
+#include <omp.h>
 #include <string.h>
 
 #include "core/memory.h"
@@ -173,6 +174,18 @@ static enum ley_status make_block(struct ley_block *block, struct ley_engine *en
     return ley_dnnl_status(status, "make a product");
 }
 
+// Threads for a block: oneDNN fixes their number when it plans. A product of one row reads its
+// weights once and does little else; below some megabytes a share each, waking a sleeping thread
+// costs more than it saves. The number changes no bit (head of this file).
+static int threads_for(const struct ley_kernel *kernel, const struct ley_engine *engine,
+                       int n_rows) {
+    const double bytes_per_thread = 4e6;
+    double n_bytes = (double)kernel->n_in * kernel->n_out * (engine->dtype == LEY_NN_BF16 ? 2 : 4);
+    int most = omp_get_max_threads();
+    return n_rows > 1 || n_bytes > most * bytes_per_thread ? most
+                                                           : 1 + (int)(n_bytes / bytes_per_thread);
+}
+
 // Adds the block of n_rows; `is_alike` tells whether oneDNN has a kernel that treats rows alike.
 static enum ley_status add_block(bool *is_alike, struct ley_kernel *kernel,
                                  struct ley_engine *engine, int n_rows) {
@@ -192,10 +205,20 @@ static enum ley_status add_block(bool *is_alike, struct ley_kernel *kernel,
     return status;
 }
 
+// The same with the block's own number of threads, which oneDNN takes from the caller's setting.
+static enum ley_status add_block_threads(bool *is_alike, struct ley_kernel *kernel,
+                                         struct ley_engine *engine, int n_rows) {
+    int most = omp_get_max_threads();
+    omp_set_num_threads(threads_for(kernel, engine, n_rows));
+    enum ley_status status = add_block(is_alike, kernel, engine, n_rows);
+    omp_set_num_threads(most);
+    return status;
+}
+
 static enum ley_status fill_kernel(struct ley_kernel *kernel, struct ley_engine *engine) {
     bool is_alike = true;
     for (int i = 0; is_alike && i < LEY_N_BLOCKS; i++) {
-        LEY_TRY(add_block(&is_alike, kernel, engine, 1 << i));
+        LEY_TRY(add_block_threads(&is_alike, kernel, engine, 1 << i));
     }
     if (!is_alike) {
         if (kernel->n_blocks > 0) {
