@@ -9,12 +9,14 @@
 
 #include "core/memory.h"
 
+// The texts point into `pool`, which the chat owns; n = 0 where the model has no such token.
 struct ley_chat {
     enum ley_chat_style style;
     struct ley_string bos, eos, default_system;
     char *pool;
 };
 
+// Written twice, see above: first with out = NULL to learn n, then into n + 1 zeroed bytes.
 struct sink {
     char *out; // NULL: count only
     size_t n;
@@ -22,6 +24,7 @@ struct sink {
 
 static const char *const role_names[] = {"system", "user", "assistant"}; // ORDER ley_chat_role
 
+// The one place where a text meets the buffer; counting and writing cannot differ.
 static void put_string(struct sink *sink, struct ley_string text) {
     if (sink->out && text.n > 0) {
         memcpy(sink->out + sink->n, text.text, text.n);
@@ -29,6 +32,7 @@ static void put_string(struct sink *sink, struct ley_string text) {
     sink->n += text.n;
 }
 
+// Literals of the templates.
 static void put(struct sink *sink, const char *text) {
     put_string(sink, (struct ley_string){text, strlen(text)});
 }
@@ -133,6 +137,7 @@ static enum ley_status check_order(const struct ley_chat_turn *turn, int n_turns
     return LEY_OK;
 }
 
+// ORDER ley_chat_style: one writer each.
 static void write_turns(struct sink *sink, const struct ley_chat *chat,
                         const struct ley_chat_turn *turn, int n_turns, bool asks) {
     static void (*const write[])(struct sink *, const struct ley_chat *,
@@ -145,6 +150,7 @@ static void write_turns(struct sink *sink, const struct ley_chat *chat,
     write[chat->style](sink, chat, turn, n_turns, asks);
 }
 
+// The block holds one byte more than the text, zeroed by ley_alloc: the terminator.
 enum ley_status ley_chat_format(char **text, size_t *n_bytes, const struct ley_chat *chat,
                                 const struct ley_chat_turn *turn, int n_turns, bool asks) {
     *text = NULL;
@@ -236,6 +242,7 @@ static char *copy(struct ley_string *to, char *at, struct ley_string from) {
     return at + from.n;
 }
 
+// The pool is long enough for everything: a default system text is shorter than its template.
 enum ley_status ley_chat_create(struct ley_chat **out, struct ley_string template_text,
                                 struct ley_string bos, struct ley_string eos) {
     enum ley_chat_style style;

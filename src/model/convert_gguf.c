@@ -19,6 +19,7 @@ struct item {
     char name[GGUF_NAME_BYTES];
 };
 
+// The writer's list of tensors and beside it where each comes from: same index, same length.
 struct plan {
     struct convert_input input;
     struct item *item;              // [n] beside
@@ -28,6 +29,7 @@ struct plan {
 
 // ---- metadata
 
+// Keys are not zero-terminated: compare by length.
 static bool has_prefix(const struct ley_gguf_pair *pair, const char *prefix) {
     size_t n = strlen(prefix);
     return pair->key.n >= n && memcmp(pair->key.text, prefix, n) == 0;
@@ -51,10 +53,12 @@ static bool is_copied(const struct ley_gguf_pair *pair) {
            has_prefix(pair, "leyden.");
 }
 
+// Borrows a zero-terminated text.
 static struct ley_string string_of(const char *text) {
     return (struct ley_string){text, strlen(text)};
 }
 
+// A size under "<architecture>.<key>", as a 32-bit number: config checks keep it in range.
 static void add_size(struct ley_gguf_builder *builder, const char *architecture, const char *key,
                      int value) {
     char name[128];
@@ -62,6 +66,8 @@ static void add_size(struct ley_gguf_builder *builder, const char *architecture,
     ley_gguf_add_u32(builder, name, (uint32_t)value);
 }
 
+// Keys by the names that gguf_model.c reads back. Head widths are written only where they are not
+// model width / heads, since older readers know no such keys.
 static void add_config(struct ley_gguf_builder *builder, const struct ley_model_config *c) {
     bool is_gpt2 = c->family == LEY_FAMILY_GPT2;
     const char *arch = is_gpt2 ? "gpt2" : "llama";
@@ -89,12 +95,14 @@ static void add_config(struct ley_gguf_builder *builder, const struct ley_model_
     }
 }
 
+// An id that the model lacks (-1) is left out: the keys are unsigned.
 static void add_id(struct ley_gguf_builder *builder, const char *key, int32_t id) {
     if (id >= 0) {
         ley_gguf_add_u32(builder, key, (uint32_t)id);
     }
 }
 
+// One type for each token; a vocabulary without types has only normal ones.
 static enum ley_status add_token_types(struct ley_gguf_builder *builder,
                                        const struct ley_vocab *vocab) {
     size_t n = (size_t)vocab->n_tokens;
@@ -110,6 +118,7 @@ static enum ley_status add_token_types(struct ley_gguf_builder *builder,
     return LEY_OK;
 }
 
+// From a folder's tokenizer; a GGUF file's own tokenizer keys are copied instead.
 static enum ley_status add_vocab(struct ley_gguf_builder *builder, const struct ley_vocab *vocab) {
     bool is_spm = vocab->kind == LEY_VOCAB_SPM_BPE;
     size_t n = (size_t)vocab->n_tokens;
@@ -143,6 +152,8 @@ static uint32_t file_type(const struct ley_block_type *type) {
     return type->id == LEY_BLOCK_Q8_0 ? 7 : type->id == LEY_BLOCK_BF16 ? 32 : type->id;
 }
 
+// The order of pairs has no meaning for readers. Keys that are written must not be copied too
+// (is_copied): a key given twice is refused on reading.
 static enum ley_status add_metadata(struct ley_gguf_builder *builder,
                                     const struct ley_model_file *file,
                                     const struct ley_block_type *type,
@@ -193,6 +204,8 @@ static void add_item(struct plan *plan, const struct gguf_name *row, int layer,
                       (size_t)tensor->type->n_bytes;
 }
 
+// Only weights that the model has; of fused rows only the first (add_item takes the others with
+// it).
 static enum ley_status make_plan(struct plan *plan, const struct ley_block_type *type) {
     const struct ley_model_config *config = plan->input.config;
     const struct ley_weight_source *source = &plan->input.source;
@@ -215,6 +228,8 @@ static enum ley_status make_plan(struct plan *plan, const struct ley_block_type 
     return LEY_OK;
 }
 
+// Called by the writer for one tensor at a time. Its place in the list says which weights; parts
+// lie one after another because rows are what is stacked.
 static enum ley_status fill(void *context, uint8_t *bytes, const struct ley_gguf_tensor *tensor) {
     const struct plan *plan = context;
     const struct item *item = &plan->item[tensor - plan->tensor];
@@ -225,6 +240,7 @@ static enum ley_status fill(void *context, uint8_t *bytes, const struct ley_gguf
     return LEY_OK;
 }
 
+// n_kept_wider: matrices whose rows are no whole number of blocks, see convert_type.
 static void report(struct ley_conversion *done, const struct plan *plan,
                    const struct ley_block_type *type, bool has_vocab) {
     *done = (struct ley_conversion){.n_tensors = (int)plan->n, .has_vocab = has_vocab};

@@ -14,9 +14,11 @@ static int size_of(const struct ley_model_file *file, const char *architecture, 
     char name[128];
     snprintf(name, sizeof name, "%s.%s", architecture, key);
     double x = ley_gguf_number(&file->gguf, name, otherwise);
+    // -1 for what is no whole number of an int's range, which ley_model_config_check then refuses.
     return x >= 0 && x <= INT_MAX && x == floor(x) ? (int)x : -1;
 }
 
+// Likewise for any number; the caller checks its range.
 static double number_of(const struct ley_model_file *file, const char *architecture,
                         const char *key, double otherwise) {
     char name[128];
@@ -24,6 +26,7 @@ static double number_of(const struct ley_model_file *file, const char *architect
     return ley_gguf_number(&file->gguf, name, otherwise);
 }
 
+// Cuts at n_out - 1 bytes and terminates. An absent key (n = 0) gives "".
 static void copy_name(char *out, size_t n_out, struct ley_string text) {
     size_t n = text.n < n_out - 1 ? text.n : n_out - 1;
     if (n > 0) {
@@ -32,6 +35,7 @@ static void copy_name(char *out, size_t n_out, struct ley_string text) {
     out[n] = '\0';
 }
 
+// The family fixes what GGUF does not spell out: activation, order of rotating pairs.
 static enum ley_status find_family(struct ley_model_config *config, char architecture[64],
                                    const struct ley_model_file *file) {
     copy_name(architecture, 64, ley_gguf_string(&file->gguf, "general.architecture"));
@@ -51,6 +55,7 @@ static enum ley_status find_family(struct ley_model_config *config, char archite
     return LEY_OK;
 }
 
+// Absent sizes become 0 and wrong ones -1; one check at the end refuses both with their names.
 static enum ley_status read_config(struct ley_model_file *file) {
     struct ley_model_config *c = &file->config;
     char arch[64];
@@ -64,6 +69,7 @@ static enum ley_status read_config(struct ley_model_file *file) {
                           c->n_heads > 0 ? floor((double)c->d_model / c->n_heads) : 0);
     c->d_ff = size_of(file, arch, "feed_forward_length", 0);
     c->n_context = size_of(file, arch, "context_length", 0);
+    // The vocabulary's size by the matrix that has a row for each token, not by a key.
     const struct ley_gguf_tensor *embedding =
         ley_gguf_find_tensor(&file->gguf, "token_embd.weight");
     c->n_vocab = embedding && embedding->dim[1] <= INT_MAX ? (int)embedding->dim[1] : 0;
@@ -99,6 +105,7 @@ static enum ley_status check_rope_scaling(const struct ley_model_file *file) {
     return LEY_OK;
 }
 
+// In the order rows x columns of weight.def; GGUF counts dimensions from the fastest.
 static enum ley_status fail_shape(const struct ley_model_file *file,
                                   const struct ley_gguf_tensor *tensor, int64_t n_rows,
                                   int64_t n_columns) {
@@ -162,6 +169,7 @@ static void drop_copied_output(struct ley_model_file *file) {
     }
 }
 
+// Steps: configuration; places of all weights by the table of names; what is left over is an error.
 enum ley_status ley_gguf_model_open(struct ley_model_file *file) {
     LEY_TRY(read_config(file));
     LEY_TRY(check_rope_scaling(file));
@@ -188,6 +196,7 @@ enum ley_status ley_gguf_model_open(struct ley_model_file *file) {
 
 // ---- vocabulary
 
+// "llama" is SentencePiece (scores), "gpt2" byte-level BPE (merges); `pre` matters for the latter.
 static enum ley_status find_kind(struct ley_vocab *vocab, const struct ley_model_file *file) {
     char model[32], pre[32];
     copy_name(model, sizeof model, ley_gguf_string(&file->gguf, "tokenizer.ggml.model"));
@@ -224,6 +233,7 @@ static enum ley_status find_array(const struct ley_gguf_pair **pair,
     return LEY_OK;
 }
 
+// strings[which] is kept by the file (ORDER: 0 tokens, 1 merges), so a second call reuses it.
 static enum ley_status read_strings(struct ley_model_file *file, int which, const char *key,
                                     int32_t *n) {
     const struct ley_gguf_pair *pair;
@@ -235,6 +245,8 @@ static enum ley_status read_strings(struct ley_model_file *file, int which, cons
     return ley_gguf_strings(&file->strings[which], pair);
 }
 
+// Types and scores as arrays of the file's own, since those in the file may be unaligned and of
+// other widths. Unknown types become 1, a normal token.
 static enum ley_status read_token_facts(struct ley_model_file *file, struct ley_vocab *vocab) {
     const struct ley_gguf_pair *type, *score;
     uint64_t n = (uint64_t)vocab->n_tokens;
@@ -269,6 +281,8 @@ static int32_t token_id(const struct ley_model_file *file, const char *key, int3
     return id >= 0 && id < n_tokens ? (int32_t)id : -1;
 }
 
+// Everything in `vocab` is borrowed from the file. Flags that are absent take the defaults of the
+// kind: SentencePiece adds bos and a space in front, byte-level BPE neither.
 enum ley_status ley_gguf_model_vocab(struct ley_model_file *file, struct ley_vocab *vocab) {
     const struct ley_gguf *gguf = &file->gguf;
     *vocab = (struct ley_vocab){.n_tokens = 0};

@@ -11,8 +11,10 @@
 #include "nn/activation.h"
 #include "nn/norm.h"
 
+// Below this, handing rows to threads costs more than turning them.
 enum { ROWS_WORTH_THREADS = 16 };
 
+// gpt2 has layer norms with a bias, llama root mean squares without.
 void ley_norm_forward(float *y, const float *x, const struct ley_model *model,
                       const struct ley_norm *norm, int64_t n_rows) {
     const struct ley_model_config *config = &model->config;
@@ -27,8 +29,10 @@ void ley_norm_forward(float *y, const float *x, const struct ley_model *model,
 struct span {
     struct ley_session *session;
     const struct ley_layer *weights;
+    // the session's cache or banks for this layer
     struct ley_layer_state *state;
     int64_t n_tokens, first; // T, index of the first
+    // Q, K, and the distance of rows: Q + 2 K
     int width_q, width_k, stride;
     const struct ley_feed *feed;
     int layer;
@@ -64,6 +68,8 @@ static void store(const struct span *span, int64_t b) {
     }
 }
 
+// M19, digital side: softmax over what is seen. Several tokens read the rows just computed, a
+// single one the cache, which then holds it too.
 static void attend_digital(const struct span *span) {
     const struct ley_session *session = span->session;
     const struct ley_model_config *config = &session->model->config;
@@ -152,6 +158,8 @@ static enum ley_status attend_analog(const struct span *span) {
     LEY_TRY(ley_attention_forward(a->out, span->weights->attention, a->q, a->k, a->v,
                                   session->n_batch, n, trace, ledger, NULL));
     join_heads(a->attended, a->out, span);
+    // The banks have to hold the sequence for the tokens to come. This reuses a->k and a->v, which
+    // the sequence form has read by now.
     for (int64_t t = 0; t < n; t++) { // its events are counted already
         split_heads(a->k, k, span, config->n_kv_heads, t, 1);
         split_heads(a->v, v, span, config->n_kv_heads, t, 1);
@@ -160,6 +168,7 @@ static enum ley_status attend_analog(const struct span *span) {
     return LEY_OK;
 }
 
+// After attention, before the output projection: q and k are rotated, as the arrays see them.
 static void observe(const struct span *span) {
     const struct ley_observer *observer = span->feed->observer;
     const struct ley_session *session = span->session;
@@ -200,6 +209,7 @@ static void activate(const struct ley_activations *a, const struct ley_model_con
     }
 }
 
+// x += down(activation(up(norm(x)))), through a.h, a.ffn_in, a.ffn_out.
 static void feed_forward(const struct span *span, int64_t n_rows) {
     const struct ley_model *model = span->session->model;
     const struct ley_activations *a = &span->session->a;
@@ -210,6 +220,7 @@ static void feed_forward(const struct span *span, int64_t n_rows) {
     ley_add(a->x, a->h, n_rows * model->config.d_model);
 }
 
+// x += out(attention(norm(x))), then x += ffn(norm(x)): both families norm before, not after.
 enum ley_status ley_layer_forward(struct ley_session *session, int l, int64_t n_tokens,
                                   const struct ley_feed *feed) {
     const struct ley_model *model = session->model;

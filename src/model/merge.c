@@ -21,6 +21,7 @@ static size_t slot_of(const struct pair_table *table, uint64_t key) {
     return (hash ^ hash >> 32) & table->mask;
 }
 
+// At most half full, a power of two: probing is short and the mask is enough.
 enum ley_status pair_table_create(struct pair_table *table, size_t capacity) {
     size_t n_slots = 16;
     while (n_slots < 2 * capacity) {
@@ -31,6 +32,7 @@ enum ley_status pair_table_create(struct pair_table *table, size_t capacity) {
         return ley_fail_memory("merges", n_slots, sizeof *table->pair);
     }
     for (size_t i = 0; i < n_slots; i++) {
+        // All ids are below 2^31, so no real key has this value.
         table->pair[i].key = UINT64_MAX;
     }
     return LEY_OK;
@@ -131,6 +133,7 @@ static void offer(struct merger *merger, const struct pair_table *table, int32_t
     if (left->next < 0) {
         return;
     }
+    // Order: rank first, then the place, so the heap's least is the next join of the reference.
     const struct pair *pair = pair_table_find(table, left->id, merger->symbol[left->next].id);
     if (pair) {
         heap_push(merger, (struct candidate){(uint64_t)pair->rank << 32 | (uint32_t)at, pair});

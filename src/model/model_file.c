@@ -17,6 +17,7 @@ struct ley_stored *ley_stored_at(struct ley_model_file *file, enum ley_weight we
     return &file->stored[(size_t)layer * LEY_N_WEIGHTS + weight];
 }
 
+// n_layers comes from the file; the tensors it really holds bound what is allocated for it.
 enum ley_status ley_stored_create(struct ley_model_file *file, size_t n_tensors) {
     enum { LEAST_A_LAYER = 8, SPARE = 8 }; // spare: of few layers the missing tensor is named later
     if ((size_t)file->config.n_layers > n_tensors / LEAST_A_LAYER + SPARE) {
@@ -53,6 +54,7 @@ static bool is_needed(const struct ley_model_config *config, enum ley_weight wei
     }
 }
 
+// For a place that is not needed but missing, see is_needed; readers ask has_weight first.
 enum ley_status ley_stored_check(struct ley_model_file *file) {
     for (int weight = 0; weight < LEY_N_WEIGHTS; weight++) {
         struct ley_weight_info info = ley_weight_info(&file->config, (enum ley_weight)weight);
@@ -80,6 +82,7 @@ static enum ley_status map_gguf(struct ley_model_file *file) {
     return ley_gguf_read(&file->gguf, file->map->bytes, file->map->n_bytes, file->path);
 }
 
+// A zeroed file with its path; the kind of thing on disk decides the format, not its name.
 static enum ley_status create(struct ley_model_file **file, bool *is_folder, const char *path) {
     struct stat info;
     *file = NULL;
@@ -98,6 +101,7 @@ static enum ley_status create(struct ley_model_file **file, bool *is_folder, con
     return LEY_OK;
 }
 
+// What was mapped when it fails is unmapped by the caller's ley_model_file_close.
 static enum ley_status open_model(struct ley_model_file *file, bool is_folder) {
     if (is_folder) {
         LEY_TRY(ley_hf_model_open(file));
@@ -122,6 +126,7 @@ enum ley_status ley_model_file_open(struct ley_model_file **file, const char *pa
     return LEY_OK;
 }
 
+// No configuration, no places: `stored` stays NULL, and only the vocabulary may be asked for.
 enum ley_status ley_model_file_open_vocab(struct ley_model_file **file, const char *path) {
     struct ley_model_file *made;
     bool is_folder = false;
@@ -136,6 +141,7 @@ enum ley_status ley_model_file_open_vocab(struct ley_model_file **file, const ch
     return LEY_OK;
 }
 
+// Closes a file in any state of opening.
 void ley_model_file_close(struct ley_model_file *file) {
     if (!file) {
         return;
@@ -161,6 +167,7 @@ const struct ley_model_config *ley_model_file_config(const struct ley_model_file
 
 // ---- weights
 
+// Also false for a weight that its family does not know.
 static bool has_weight(void *context, enum ley_weight weight, int layer) {
     return ley_stored_at(context, weight, layer)->data != NULL;
 }
@@ -184,6 +191,8 @@ static enum ley_status gather(float *out, const struct ley_stored *stored, int64
     return LEY_OK;
 }
 
+// Rows first_row .. of the canonical matrix, as float32. Reading a weight that has_weight denies is
+// a broken contract: `stored` is empty then.
 static enum ley_status read_weight(void *context, float *out, enum ley_weight weight, int layer,
                                    int64_t first_row, int64_t n_rows) {
     struct ley_model_file *file = context;
@@ -203,6 +212,7 @@ static enum ley_status read_weight(void *context, float *out, enum ley_weight we
     return LEY_OK;
 }
 
+// The source points at the file, which must outlive it.
 struct ley_weight_source ley_model_file_source(const struct ley_model_file *file) {
     return (struct ley_weight_source){(void *)(uintptr_t)file, has_weight, read_weight};
 }
@@ -229,10 +239,13 @@ enum ley_status ley_model_file_vocab(struct ley_model_file *file, struct ley_voc
 
 // ---- what Leyden keeps in a model file
 
+// "leyden.scaler.k.a": one array per signal and letter, index layer * heads + head (ORDER of
+// ley_scaler_set).
 static void scaler_key(char key[64], enum ley_signal signal, char which) {
     snprintf(key, 64, "leyden.scaler.%s.%c", ley_signal_name(signal), which);
 }
 
+// The a's or the b's of one signal. 1e30 keeps later products with them finite.
 static enum ley_status read_scaler(struct ley_scaler *scaler, uint64_t n,
                                    const struct ley_model_file *file, enum ley_signal signal,
                                    char which) {
@@ -254,6 +267,7 @@ static enum ley_status read_scaler(struct ley_scaler *scaler, uint64_t n,
     return LEY_OK;
 }
 
+// *has_scalers = false is no error: most files hold none. On failure `set` is destroyed already.
 enum ley_status ley_model_file_scalers(const struct ley_model_file *file,
                                        struct ley_scaler_set *set, bool *has_scalers) {
     const struct ley_model_config *config = &file->config;
@@ -304,10 +318,12 @@ static enum ley_status add_scaler(struct ley_gguf_builder *builder,
     return LEY_OK;
 }
 
+// Keys that Leyden writes itself.
 static bool is_ours(const struct ley_gguf_pair *pair) {
     return pair->key.n > 7 && memcmp(pair->key.text, "leyden.", 7) == 0;
 }
 
+// Everything of the file but our own keys, which are written anew.
 static enum ley_status add_pairs(struct ley_gguf_builder *builder,
                                  const struct ley_model_file *file,
                                  const struct ley_scaler_set *set, const char *hardware,
@@ -329,6 +345,7 @@ static enum ley_status add_pairs(struct ley_gguf_builder *builder,
     return LEY_OK;
 }
 
+// Tensors go into the new file by their mapped bytes (content NULL): nothing is decoded.
 enum ley_status ley_model_file_save_scalers(const char *path, const struct ley_model_file *file,
                                             const struct ley_scaler_set *set, const char *hardware,
                                             const char *origin) {

@@ -13,19 +13,23 @@
 #include "core/memory.h"
 #include "model/hf_json_impl.h"
 
+// NODE_BYTES: about what cJSON takes for an item. ENTRY_BYTES: the shortest entry a file can have.
 enum { MAX_DEPTH = 3, MAX_NAME = 1024, MAX_FILES = 4096, NODE_BYTES = 96, ENTRY_BYTES = 48 };
 static const size_t max_header_bytes = 100000000; // as the reference reader
 
+// The data of one file, and its name for messages.
 struct container {
     const uint8_t *data; // after the header
     size_t n_data;
     const char *name; // of the file
 };
 
+// About the file as a whole.
 static enum ley_status bad(const char *name, const char *what) {
     return ley_fail(LEY_E_FORMAT, "%s: %s", name, what);
 }
 
+// Names come from the file and may be long: cut.
 static enum ley_status bad_tensor(const char *name, const char *tensor, const char *what) {
     return ley_fail(LEY_E_FORMAT, "%s: tensor %.100s %s", name, tensor, what);
 }
@@ -40,6 +44,7 @@ static enum ley_status check_outline(struct ley_string text, size_t n_file, cons
     for (size_t i = 0; i < text.n; i++) {
         char c = text.text[i];
         if (in_string) {
+            // An escaped character is skipped, so that \" does not end the string.
             i += c == '\\';
             in_string = c != '"';
             continue;
@@ -57,6 +62,7 @@ static enum ley_status check_outline(struct ley_string text, size_t n_file, cons
     return LEY_OK;
 }
 
+// Text behind the object is refused: some other reader might see it differently.
 static enum ley_status parse_header(struct cJSON **header, struct ley_string text,
                                     const char *name) {
     const char *end = NULL;
@@ -147,6 +153,8 @@ static enum ley_status read_shape(struct ley_safetensor *tensor, uint64_t *n_val
     return LEY_OK;
 }
 
+// Where the data lie. For an unknown dtype the size cannot be held against the shape; such a tensor
+// is kept, and refused only if the model needs it.
 static enum ley_status read_place(struct ley_safetensor *tensor, uint64_t n_values,
                                   const struct cJSON *offsets, const struct container *container) {
     uint64_t begin, end, n_bytes;
@@ -168,6 +176,7 @@ static enum ley_status read_place(struct ley_safetensor *tensor, uint64_t n_valu
     return LEY_OK;
 }
 
+// name and dtype stay texts of the tree, which lives as long as the table.
 static enum ley_status read_tensor(struct ley_safetensor *tensor, const struct cJSON *item,
                                    const struct container *container) {
     uint64_t n_values = 0;
@@ -179,6 +188,7 @@ static enum ley_status read_tensor(struct ley_safetensor *tensor, const struct c
     if (!cJSON_IsObject(item) || tensor->dtype[0] == '\0') {
         return bad_tensor(container->name, tensor->name, "has no dtype");
     }
+    // `type` NULL: no format that weights may have.
     bool is_float = strcmp(tensor->dtype, "F32") == 0 || strcmp(tensor->dtype, "F16") == 0 ||
                     strcmp(tensor->dtype, "BF16") == 0;
     tensor->type = is_float ? ley_block_type_named(tensor->dtype) : NULL;
@@ -186,6 +196,7 @@ static enum ley_status read_tensor(struct ley_safetensor *tensor, const struct c
     return read_place(tensor, n_values, hf_json_get(item, "data_offsets"), container);
 }
 
+// For qsort and bsearch.
 static int compare_names(const void *a, const void *b) {
     return strcmp(((const struct ley_safetensor *)a)->name,
                   ((const struct ley_safetensor *)b)->name);
@@ -218,6 +229,7 @@ static enum ley_status check_tensors(struct ley_safetensors *safetensors, const 
     return LEY_OK;
 }
 
+// Header, table, then the checks that need all tensors at once.
 static enum ley_status read_all(struct ley_safetensors *safetensors, struct container *container,
                                 const uint8_t *bytes, size_t n_bytes) {
     LEY_TRY(take_header(&safetensors->header, container, bytes, n_bytes));
@@ -266,10 +278,12 @@ const struct ley_safetensor *ley_safetensors_find(const struct ley_safetensors *
 
 // ---- index
 
+// For the list of file names: pointers to texts.
 static int compare_texts(const void *a, const void *b) {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+// By name of the tensor, for qsort and bsearch.
 static int compare_entries(const void *a, const void *b) {
     return strcmp(((const struct ley_shard_entry *)a)->tensor,
                   ((const struct ley_shard_entry *)b)->tensor);
@@ -281,6 +295,7 @@ static bool is_plain_name(const char *file_name) {
            !strpbrk(file_name, "/\\");
 }
 
+// Both lists have one place for each member of the map; file names still repeat here.
 static enum ley_status read_entries(struct ley_shard_index *index, const struct cJSON *map,
                                     const char *name) {
     const struct cJSON *item;
@@ -325,6 +340,7 @@ static enum ley_status number_files(struct ley_shard_index *index, const char *n
     return LEY_OK;
 }
 
+// Texts of entries and names of files stay those of index->root.
 static enum ley_status read_index(struct ley_shard_index *index, struct ley_string text,
                                   const char *name) {
     LEY_TRY(hf_json_parse(&index->root, text, name));
@@ -359,6 +375,7 @@ void ley_shard_index_destroy(struct ley_shard_index *index) {
     *index = (struct ley_shard_index){.n_files = 0};
 }
 
+// Which file holds it, as a number into file_name; -1 for none.
 int ley_shard_index_find(const struct ley_shard_index *index, const char *tensor) {
     const struct ley_shard_entry wanted = {.tensor = tensor};
     const struct ley_shard_entry *found =

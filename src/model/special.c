@@ -26,6 +26,7 @@ static int compare(const void *a, const void *b) {
     return order != 0 ? order : (x->id > y->id) - (x->id < y->id);
 }
 
+// Two passes: count, then fill. Empty texts would match everywhere and are left out.
 enum ley_status specials_create(struct specials *specials, const struct ley_string *token,
                                 const int8_t *type, int32_t n_tokens) {
     *specials = (struct specials){.n = 0};

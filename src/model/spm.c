@@ -85,6 +85,7 @@ static void add_splits(struct ley_tokenizer *tokenizer, int32_t id, uint32_t ran
     }
 }
 
+// At least 1 for a text that is not empty.
 static size_t count_characters(struct ley_string token) {
     size_t n = 0;
     for (size_t at = 0; at < token.n; at += step(token.text + at, token.n - at)) {
@@ -213,7 +214,7 @@ static size_t piece_length(struct reader reader) {
     return n;
 }
 
-// Appends byte tokens for text[from..to), or the unknown token when one of them is missing.
+// Appends byte tokens for the n bytes of text, or the unknown token when one of them is missing.
 static void push_bytes(struct encoder *encoder, const char *text, size_t n, bool *after_unknown) {
     const struct ley_tokenizer *tokenizer = encoder->tokenizer;
     bool has_all = true;

@@ -18,6 +18,7 @@ bool string_equal(struct ley_string a, struct ley_string b) {
     return a.n == b.n && memcmp(a.text, b.text, a.n) == 0;
 }
 
+// Never grows: the power of two above twice the capacity keeps it at most half full.
 enum ley_status string_map_create(struct string_map *map, const struct ley_string *string,
                                   size_t capacity) {
     size_t n_slots = 16;

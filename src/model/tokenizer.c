@@ -59,6 +59,7 @@ static enum ley_status copy_tokens(struct ley_tokenizer *tokenizer, const struct
     tokenizer->token = ley_alloc(n, sizeof *tokenizer->token);
     tokenizer->bytes = ley_alloc(n, sizeof *tokenizer->bytes);
     tokenizer->type = ley_alloc(n, sizeof *tokenizer->type);
+    // Each text stands there twice: as stored, then as what it stands for, which is never longer.
     tokenizer->pool = ley_alloc(2, n_text);
     if (!tokenizer->token || !tokenizer->bytes || !tokenizer->type || !tokenizer->pool) {
         return ley_fail_memory("tokens", n, 2 * sizeof *tokenizer->token);
@@ -249,6 +250,7 @@ static enum ley_status encode(struct encoder *encoder, struct ley_string text, u
         encoder_push(encoder, tokenizer->bos);
     }
     LEY_TRY(encode_text(encoder, text, (flags & LEY_PARSE_SPECIAL) != 0));
+    // One more place for eos; an id for each byte is the most that a stretch can need.
     LEY_TRY(encoder_reserve(encoder, 1));
     if (flags & LEY_ADD_SPECIAL && tokenizer->adds_eos) {
         encoder_push(encoder, tokenizer->eos);
@@ -295,6 +297,8 @@ static size_t write_text(char *out, const struct ley_tokenizer *tokenizer, const
             bytes.n = 0;
         }
         size_t skip = at_start && !is_special && bytes.n > 0 && bytes.text[0] == ' ';
+        // SentencePiece puts a space before a text and after special tokens; reading takes it off
+        // again.
         if (out && bytes.n > skip) {
             memcpy(out + total, bytes.text + skip, bytes.n - skip);
         }
@@ -317,6 +321,7 @@ enum ley_status ley_tokenizer_decode(char **text, size_t *n_bytes,
     return LEY_OK;
 }
 
+// Five bytes is the longest form with its terminator, so nothing is cut in the middle.
 void ley_tokenizer_print(char *out, size_t n_out, const struct ley_tokenizer *tokenizer,
                          int32_t id) {
     struct ley_string bytes = ley_tokenizer_bytes(tokenizer, id);
@@ -340,6 +345,7 @@ void ley_tokenizer_print(char *out, size_t n_out, const struct ley_tokenizer *to
 
 // ---- asking
 
+// Symbols after the tokens are known to the map but are no tokens.
 int32_t ley_tokenizer_find(const struct ley_tokenizer *tokenizer, const char *text) {
     int32_t id = string_map_find(&tokenizer->map, (struct ley_string){text, strlen(text)});
     return id < tokenizer->n_tokens ? id : -1;

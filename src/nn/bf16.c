@@ -9,6 +9,8 @@ void ley_bf16_from_float(uint16_t *out, const float *in, size_t n) {
         memcpy(&bits, &in[i], sizeof bits);
         uint32_t is_nan = (bits & 0x7fffffffu) > 0x7f800000u;
         uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1)) >> 16; // half to even
+        // A NaN could be rounded to infinity: it is cut instead, and one bit makes sure it stays a
+        // NaN.
         out[i] = (uint16_t)(is_nan ? (bits >> 16) | 0x40u : rounded);
     }
 }
