@@ -4,10 +4,12 @@
 #include <cjson/cJSON.h>
 #include <stdio.h>
 
+// 0 where nothing was counted, for instance a rate in a run that did nothing.
 static double ratio(double part, double whole) {
     return whole > 0 ? part / whole : 0;
 }
 
+// Query heads on one bank.
 static int n_group(const struct language *language) {
     const struct ley_model_config *config = ley_model_config(language->model);
     return config->n_heads / config->n_kv_heads;
@@ -19,10 +21,12 @@ static double chip_s(const struct language *language) {
            ley_hardware_busy_s(&language->hardware, n_group(language));
 }
 
+// Counts are divided by all tokens fed, prompt included: each was written and read.
 static void print_chip(const struct account *account, const struct language *language) {
     const struct ley_ledger *total = &account->total;
     double n = (double)(account->n_prompt + account->n_generated);
     int ring = ley_hardware_ring(&language->hardware);
+    // At the end: a ring that never filled up holds what was fed.
     int64_t n_used = account->n_tokens < ring ? account->n_tokens : ring;
     fprintf(stderr, "chip       %.4g us of attention a token; ring %lld of %d columns in use\n",
             1e6 * chip_s(language), (long long)n_used, ring);
@@ -40,6 +44,7 @@ static void print_chip(const struct account *account, const struct language *lan
             100 * ratio((double)total->saturated_outputs, (double)total->output_conversions));
 }
 
+// Simulator speed is about this machine, chip numbers about the simulated one: never mixed.
 void account_print(const struct account *account, const struct language *language) {
     fprintf(stderr, "simulator  prompt %lld tokens, %.1f tokens/s; generated %lld, %.1f tokens/s\n",
             (long long)account->n_prompt, ratio((double)account->n_prompt, account->prompt_s),
@@ -50,6 +55,7 @@ void account_print(const struct account *account, const struct language *languag
     }
 }
 
+// Keys end in their unit; shares are of 1, unlike the percent of the printed account.
 void account_add_json(struct cJSON *root, const struct account *account,
                       const struct language *language) {
     const struct ley_ledger *total = &account->total;

@@ -21,6 +21,7 @@ static enum ley_status validate(const struct ley_hardware *hardware) {
     return status;
 }
 
+// Both as text, the way a person would write them: equal texts are equal values.
 static enum ley_status diff(const struct ley_hardware *hardware, const char *name,
                             const char *other_name) {
     struct ley_hardware other;
@@ -38,6 +39,7 @@ static enum ley_status diff(const struct ley_hardware *hardware, const char *nam
     return LEY_OK;
 }
 
+// show and validate check what they are given; diff compares whatever loads.
 int cmd_config(int argc, char **argv) {
     struct hardware_options hw = {.name = "paper"};
     struct text_list words = {0};

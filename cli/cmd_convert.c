@@ -12,10 +12,12 @@ static const struct command command = {
     "A GGUF file is written with the tokenizer and what Leyden keeps with the model; a folder\n"
     "without both.\n"};
 
+// As given; `type` has a default, the others are needed.
 struct options {
     const char *model, *out, *type;
 };
 
+// q8_0 is refused for a folder here already, so the message can name what is possible.
 static enum ley_status find_type(const struct ley_block_type **type, const char *name,
                                  bool to_folder) {
     static const struct {
@@ -45,6 +47,7 @@ static const struct ley_vocab *find_vocab(struct ley_vocab *vocab, struct ley_mo
     return NULL;
 }
 
+// The input is open until the output is complete: weights are read as they are written.
 static enum ley_status convert(const struct options *o) {
     struct ley_model_file *file;
     struct ley_conversion done = {0};

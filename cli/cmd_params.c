@@ -22,11 +22,13 @@ static void print_range(char *out, size_t n_out, const struct ley_param *row) {
     }
 }
 
+// One line a parameter, for a terminal.
 static void print_text(const struct ley_param *row, const char *range) {
     printf("%-22s %-18s %-6s %-24s %s [%s]\n", row->key, row->default_value, row->unit, range,
            row->doc, row->source);
 }
 
+// A row of docs/PARAMS.md; '|' of choices would end a cell.
 static void print_markdown(const struct ley_param *row, const char *range) {
     printf("| `%s` | %s | %s | ", row->key, row->default_value, row->unit);
     for (const char *c = range; *c; c++) {
@@ -35,6 +37,7 @@ static void print_markdown(const struct ley_param *row, const char *range) {
     printf(" | %s | %s |\n", row->doc, row->source);
 }
 
+// By hand: texts of the table hold nothing that JSON would have to escape.
 static void print_json(const struct ley_param *row, bool is_first) {
     printf("%s\n  {\"key\": \"%s\", \"default\": \"%s\", \"unit\": \"%s\", ", is_first ? "" : ",",
            row->key, row->default_value, row->unit);

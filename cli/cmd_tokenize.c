@@ -15,6 +15,7 @@ static const struct command command = {
     "Control characters show as \\n, \\t or \\xNN. With --decode the input holds token ids,\n"
     "separated by anything that is no digit, and the output is exactly the bytes they stand for."};
 
+// What the options say; exactly one of text and file is given.
 struct request {
     const char *model, *text, *file;
     bool ids, json, plain, decodes;
@@ -25,6 +26,7 @@ struct input {
     size_t n;
 };
 
+// More is no text that anybody looks at token by token.
 static const size_t max_input_bytes = (size_t)1 << 30;
 
 // The one place that knows what kinds of model hold a vocabulary.
@@ -42,6 +44,7 @@ static enum ley_status load_tokenizer(struct ley_tokenizer **tokenizer, const ch
 }
 
 // Reads standard input to its end.
+// The size is unknown, so the block doubles; the bound is checked before it is used.
 static enum ley_status read_stdin(struct input *input) {
     size_t capacity = 0, n_read = 0;
     do {
@@ -154,6 +157,7 @@ static enum ley_status parse_ids(struct ley_tokens *tokens, const struct input *
     for (const char *at = input->bytes, *end = at + input->n; at < end;) {
         char *rest = (char *)at + 1;
         if (*at >= '0' && *at <= '9') {
+            // More than 19 digits saturate in strtoll and are refused like any other unknown id.
             long long id = strtoll(at, &rest, 10);
             if (id >= n_tokens) {
                 return ley_fail(LEY_E_ARGUMENT, "id %lld is not one of the %d tokens", id,

@@ -30,6 +30,7 @@ static void print_help(const struct command *command, const struct option_row *r
     }
 }
 
+// The nearest by edit distance; n_name cuts off "=value".
 static int fail_unknown(const struct command *command, const struct option_row *rows, int n_rows,
                         const char *name, int n_name) {
     char word[64];
@@ -69,6 +70,7 @@ static int store(const struct command *command, const struct option_row *row, co
         break;
     }
     default:
+        // Both kinds of number: text behind the number, infinity and NaN are mistakes.
         number = strtod(text, &end);
         is_bad = end == text || *end || !isfinite(number);
         if (row->kind == OPTION_REAL) {
@@ -100,6 +102,7 @@ static const struct option_row *find(const struct option_row *rows, int n_rows, 
             *attached = text[2 + n] ? text + 3 + n : NULL;
             return &rows[i];
         }
+        // A letter must match alone; the rest of the word, if any, is its value.
         if (text[1] != '-' && rows[i].letter == text[1]) {
             *attached = text[2] ? text + 2 : NULL;
             return &rows[i];
@@ -114,6 +117,7 @@ static int parse_option(int *i, int argc, char **argv, const struct command *com
     const char *text = argv[*i], *attached;
     const struct option_row *row = find(rows, n_rows, text, &attached);
     if (!row) {
+        // Short options show as they were written, without the second dash.
         const char *name = text + 1 + (text[1] == '-');
         return fail_unknown(command, rows, n_rows, name, (int)strcspn(name, "="));
     }
@@ -132,6 +136,7 @@ static int parse_option(int *i, int argc, char **argv, const struct command *com
     return store(command, row, attached);
 }
 
+// "-" alone is an argument: it stands for standard input. The first mistake ends it.
 int options_parse(int argc, char **argv, const struct command *command,
                   const struct option_row *rows, int n_rows, struct text_list *rest) {
     for (int i = 1; i < argc; i++) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+// Owns all arrays; layers that were not chosen cost one zeroed struct.
 struct trace_files {
     const struct language *language;
     struct ley_outdir *outdir;
@@ -33,6 +34,8 @@ static enum ley_status parse_list(int *list, int *n, const char *text, int end, 
     }
 }
 
+// S and phi are (H, T, T), A and its codes (H, N, T, D): T is the most tokens the run can have. On
+// failure what was made stays in *trace, for trace_files_destroy.
 static enum ley_status create_layer(struct ley_attention_trace *trace,
                                     const struct language *language, int64_t n_tokens) {
     const struct ley_model_config *config = ley_model_config(language->model);
@@ -52,6 +55,7 @@ static enum ley_status create_layer(struct ley_attention_trace *trace,
     return is_ready ? LEY_OK : ley_fail_memory("the trace of a layer", n_heads * T, T * 16);
 }
 
+// Heads are chosen when writing only: the attention traces a layer whole.
 static enum ley_status choose(struct trace_files *trace, const struct trace_options *options,
                               int64_t n_tokens) {
     const struct ley_model_config *config = ley_model_config(trace->language->model);
@@ -70,6 +74,7 @@ static enum ley_status choose(struct trace_files *trace, const struct trace_opti
     enum ley_status status =
         parse_list(layers, &n, options->layers ? options->layers : "0", config->n_layers, "layers");
     for (int i = 0; status == LEY_OK && i < n; i++) {
+        // A layer named twice is made once.
         if (!trace->layer[layers[i]].s) {
             status = create_layer(&trace->layer[layers[i]], trace->language, n_tokens);
         }
@@ -117,6 +122,7 @@ struct part {
     int64_t width, stride; // values of a row that are written, values from row to row
 };
 
+// Arrays were laid out for T tokens; what is written are the first n_tokens of each block.
 static enum ley_status write_part(const struct trace_files *trace, int layer,
                                   const struct part *part, int64_t n_tokens) {
     struct ley_tensor tensor;
@@ -129,6 +135,8 @@ static enum ley_status write_part(const struct trace_files *trace, int layer,
     char *to = tensor.data;
     for (int h = 0; h < trace->n_heads; h++) {
         for (int64_t row = 0; row < part->n_blocks * n_tokens; row++) {
+            // Blocks of a head follow one another; rows of a block are T apart from the next
+            // block's.
             int64_t block = trace->head[h] * part->n_blocks + row / n_tokens;
             int64_t from = (block * T + row % n_tokens) * part->stride;
             memcpy(to, (const char *)part->data + (size_t)from * size, (size_t)part->width * size);
@@ -150,10 +158,12 @@ static enum ley_status write_part(const struct trace_files *trace, int layer,
     return status;
 }
 
+// ORDER of the files as trace_files.h lists them.
 static enum ley_status write_layer(const struct trace_files *trace, int layer, int64_t n_tokens) {
     const struct ley_attention_trace *t = &trace->layer[layer];
     int64_t D = ley_model_config(trace->language->model)->head_dim;
     int64_t n_tiles = ley_attention_n_tiles(&trace->language->hardware, t->n_tokens);
+    // name, type, data, blocks a head, values written of a row, values from row to row
     const struct part parts[] = {
         {"S", LEY_F64, t->s, 1, n_tokens, t->n_tokens},
         {"phi", LEY_F64, t->phi, 1, n_tokens, t->n_tokens},
@@ -169,6 +179,7 @@ static enum ley_status write_layer(const struct trace_files *trace, int layer, i
     return LEY_OK;
 }
 
+// Layers that were chosen are those with arrays. One commit for all files.
 enum ley_status trace_files_write(const struct trace_files *trace, int64_t n_tokens) {
     if (!trace) {
         return LEY_OK;

@@ -33,6 +33,7 @@ static enum ley_status create_scalers(struct ley_attention *attention) {
     return LEY_OK;
 }
 
+// The check comes before the cell: a hardware that contradicts itself has no cell to resolve.
 enum ley_status ley_attention_create(struct ley_attention **attention,
                                      const struct ley_hardware *hardware,
                                      const struct ley_attention_shape *shape) {
@@ -58,6 +59,7 @@ enum ley_status ley_attention_create(struct ley_attention **attention,
     return LEY_OK;
 }
 
+// Also of an attention that was made in part: it was zeroed.
 void ley_attention_destroy(struct ley_attention *attention) {
     if (!attention) {
         return;

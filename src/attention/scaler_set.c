@@ -6,6 +6,7 @@
 #include "core/assert.h"
 #include "core/memory.h"
 
+// One block for each signal: layers of one signal lie one after another.
 enum ley_status ley_scaler_set_create(struct ley_scaler_set *set, int n_layers,
                                       const struct ley_attention_shape *shape) {
     *set = (struct ley_scaler_set){.n_layers = n_layers, .shape = *shape};
@@ -33,6 +34,7 @@ struct ley_scaler *ley_scaler_set_at(const struct ley_scaler_set *set, enum ley_
     return set->scaler[signal] + (size_t)layer * (size_t)ley_attention_n_heads(&set->shape, signal);
 }
 
+// Shapes are compared as bytes: ley_attention_shape has no padding.
 void ley_scaler_set_apply(const struct ley_scaler_set *set, struct ley_attention *attention,
                           int layer) {
     LEY_ASSERT(memcmp(&set->shape, &attention->shape, sizeof set->shape) == 0);

@@ -22,6 +22,7 @@ enum ley_status ley_data_path(char *path, size_t n_path, const char *name) {
     if (chosen && try_path(path, n_path, chosen, "", name)) {
         return LEY_OK;
     }
+    // dladdr tells where the code of this very function was loaded from.
     Dl_info info;
     char folder[1024] = ".";
     if (dladdr(ley_file_exists, &info) && info.dli_fname && strrchr(info.dli_fname, '/')) {

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+// An empty file cannot be mapped, and no format of ours can be empty.
 static enum ley_status map_open_file(struct ley_map *map, int file, const char *path) {
     struct stat info;
     if (fstat(file, &info) != 0 || !S_ISREG(info.st_mode)) {

@@ -74,6 +74,7 @@ static enum ley_status set_number(const struct ley_param *row, void *field, cons
 }
 
 // One value of any type from text.
+// Nothing of spec changes unless the value is good.
 static enum ley_status set_field(const struct ley_param *row, void *spec, const char *value) {
     void *field = field_of(row, spec);
     if (row->type == LEY_PARAM_ENUM) {
@@ -97,6 +98,7 @@ static enum ley_status set_field(const struct ley_param *row, void *spec, const 
     return set_number(row, field, value);
 }
 
+// A default that its own row refuses is a mistake in the .def file, found by any test.
 void ley_params_init(const struct ley_param_table *table, void *spec) {
     for (int i = 0; i < table->n_rows; i++) {
         enum ley_status status = set_field(&table->rows[i], spec, table->rows[i].default_value);
@@ -104,6 +106,7 @@ void ley_params_init(const struct ley_param_table *table, void *spec) {
     }
 }
 
+// A linear search over some thirty rows, at set-up only.
 static const struct ley_param *find(const struct ley_param_table *table, const char *key) {
     for (int i = 0; i < table->n_rows; i++) {
         if (strcmp(table->rows[i].key, key) == 0) {
@@ -158,6 +161,7 @@ void ley_param_format(char *out, size_t n_out, const struct ley_param *row, cons
     const void *field = const_field_of(row, spec);
     switch (row->type) {
     case LEY_PARAM_REAL: // shortest text that reads back to the same double
+        // 6 digits are enough for what people write; 17 always are.
         for (int digits = 6; digits <= 17; digits++) {
             snprintf(out, n_out, "%.*g", digits, *(const double *)field);
             if (strtod(out, NULL) == *(const double *)field) {

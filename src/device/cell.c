@@ -13,6 +13,7 @@
 #include "device/cell_table.h"
 #include "device/curve.h"
 
+// Copies the spec: a chip may change while a cell made of it is in use.
 struct ley_cell {
     struct ley_cell_spec spec;
     const struct ley_cell_ops *ops;
@@ -35,6 +36,7 @@ static float linear_current_f32(const struct ley_cell *cell, float u_v) {
 }
 
 // M5: i = p0 + p1 u + p2 u^2 + p3 u^3
+// Horner's scheme, from the highest power: the order of rounding is part of the result.
 static double cubic_current(const struct ley_cell *cell, double u_v) {
     const double *p = cell->spec.p_a;
     return p[0] + u_v * (p[1] + u_v * (p[2] + u_v * p[3]));
@@ -50,16 +52,19 @@ static double table_current(const struct ley_cell *cell, double u_v) {
     return ley_curve_value(cell->curve, cell->spec.v_ref_v + u_v);
 }
 
+// The curve itself is computed in double and rounded: only its argument is float32.
 static float table_current_f32(const struct ley_cell *cell, float u_v) {
     return (float)ley_curve_value(cell->curve, (float)cell->spec.v_ref_v + u_v);
 }
 
+// ORDER cell.law
 static const struct ley_cell_ops laws[] = {
     [LEY_CELL_LINEAR] = {linear_current, linear_current_f32},
     [LEY_CELL_CUBIC] = {cubic_current, cubic_current_f32},
     [LEY_CELL_TABLE] = {table_current, table_current_f32},
 };
 
+// The table is cut at the read amplitude here, once; afterwards a law is a function of u alone.
 enum ley_status ley_cell_create(struct ley_cell **cell, const struct ley_cell_spec *spec,
                                 const char *table_path) {
     *cell = NULL;

@@ -208,7 +208,7 @@ const struct ley_block_type *ley_block_type(uint32_t id) {
     return NULL;
 }
 
-// Exact and in capitals, as the files and `leyden convert --type` write it.
+// Exact and in capitals, as the header of a safetensors file writes it.
 const struct ley_block_type *ley_block_type_named(const char *name) {
     for (int i = 0; i < N_TYPES; i++) {
         if (strcmp(types[i].name, name) == 0) {

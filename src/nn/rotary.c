@@ -7,6 +7,7 @@
 #include "core/memory.h"
 
 struct ley_rotary {
+    // pairs that turn; what lies behind them in a head stays as it is
     int n_pairs;
     bool pairs_adjacent;
     double *frequency; // [n_pairs] radians per position
@@ -39,6 +40,7 @@ void ley_rotary_destroy(struct ley_rotary *rotary) {
     }
 }
 
+// Cosine and sine of pair i side by side: the layout ley_rotary_forward reads.
 void ley_rotary_turn(float *turn, const struct ley_rotary *rotary, int64_t position) {
     for (int i = 0; i < rotary->n_pairs; i++) {
         double angle = (double)position * rotary->frequency[i];
@@ -47,8 +49,10 @@ void ley_rotary_turn(float *turn, const struct ley_rotary *rotary, int64_t posit
     }
 }
 
+// Both values of a pair are read before either is written.
 void ley_rotary_forward(float *x, const struct ley_rotary *rotary, const float *turn, int n_heads,
                         int head_dim) {
+    // Distance of pairs from one another, and of the two values of a pair.
     int step = rotary->pairs_adjacent ? 2 : 1, apart = rotary->pairs_adjacent ? 1 : rotary->n_pairs;
     for (int h = 0; h < n_heads; h++) {
         for (int i = 0; i < rotary->n_pairs; i++) {
