@@ -131,6 +131,7 @@ static enum ley_status load_hardware(struct ley_hardware *hardware, const struct
     if (options->ring >= 0) {
         LEY_TRY(set_number(hardware, "array.ring", options->ring));
     }
+    // Continuous everywhere: what is left is the law of the cell and leakage.
     if (options->no_quant) {
         LEY_TRY(set_number(hardware, "dac.q_levels", 0));
         LEY_TRY(set_number(hardware, "dac.kv_levels", 0));
@@ -205,6 +206,7 @@ static enum ley_status create_outputs(struct arrays *arrays, const struct ley_ha
                         "codes, separated by commas",
                         dump);
     }
+    // Tiles that the sequence touches, not those that the ring has.
     int64_t b = arrays->n_batch, h = arrays->shape.n_query_heads, t = arrays->n_tokens;
     int64_t n = ley_attention_n_tiles(hardware, t), d = arrays->shape.head_dim;
     const int64_t score_shape[] = {b, h, t, t}, tile_shape[] = {b, h, n, t, d};

@@ -31,6 +31,7 @@ struct study {
 // The same chip three times, with each law in turn.
 static enum ley_status create(struct study *study, const struct hardware_options *options) {
     study->name = options->name;
+    // Codes and voltages come from the chip, whatever the law.
     LEY_TRY(session_hardware(&study->hardware, options));
     LEY_TRY(ley_hardware_check(&study->hardware, 1));
     study->n_codes = study->hardware.converter.kv_levels ? study->hardware.converter.kv_levels : 8;
@@ -63,6 +64,7 @@ struct fit {
 static struct fit judge(const struct study *study, int law) {
     double sum = 0, sum_square = 0, missed = 0;
     for (int i = 0; i < N_FIT; i++) {
+        // The table at the same voltage is the truth.
         double w_v = voltage(study, i, N_FIT), truth = current_ua(study, LEY_CELL_TABLE, w_v);
         double miss = current_ua(study, law, w_v) - truth;
         sum += truth;
@@ -98,6 +100,7 @@ static struct age look(const struct study *study, long long n_tokens) {
 // Ages 1, 4, 16 ... tokens, and the oldest that the window holds.
 static int list_ages(struct age age[N_AGES], const struct study *study) {
     int window = study->hardware.array.window, n = 0;
+    // At most N_AGES - 1 of these, then the window itself.
     for (int lag = 1; lag < window && n < N_AGES - 1; lag *= 4) {
         age[n++] = look(study, lag);
     }

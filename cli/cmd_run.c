@@ -49,6 +49,7 @@ struct run {
 // bos is added and <|...|> marks are parsed unless --no-special asks for the bare text.
 static enum ley_status read_prompt(struct run *run) {
     const struct options *o = run->options;
+    // Exactly one of the two.
     if ((o->prompt != NULL) == (o->file != NULL)) {
         return ley_fail(LEY_E_ARGUMENT, "give the prompt by -p TEXT or by -f FILE");
     }
@@ -77,6 +78,7 @@ static enum ley_status prepare(struct run *run) {
                                           .top_k = o->top_k,
                                           .top_p = o->top_p,
                                           .seed = (uint64_t)o->seed};
+    // Sampler, session and trace check their own options, before any token is computed.
     LEY_TRY(ley_sampler_create(&run->sampler, &sampling, config->n_vocab));
     LEY_TRY(ley_session_create(&run->session, run->language.model, 1, n_most));
     LEY_TRY(trace_files_create(&run->trace, &o->trace, &run->language, n_most));

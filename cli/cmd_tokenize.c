@@ -34,6 +34,7 @@ static enum ley_status load_tokenizer(struct ley_tokenizer **tokenizer, const ch
     struct ley_model_file *file;
     struct ley_vocab vocab;
     *tokenizer = NULL;
+    // Only the vocabulary is read: a tokenizer needs no weights.
     LEY_TRY(ley_model_file_open_vocab(&file, model));
     enum ley_status status = ley_model_file_vocab(file, &vocab);
     if (status == LEY_OK) {
@@ -56,6 +57,7 @@ static enum ley_status read_stdin(struct input *input) {
                 ley_free(larger);
                 return ley_fail_memory("input", capacity, 1);
             }
+            // memcpy wants a pointer even for nothing.
             memcpy(larger, input->bytes ? input->bytes : "", input->n);
             ley_free(input->bytes);
             input->bytes = larger;
@@ -129,6 +131,7 @@ static enum ley_status print_json(const struct ley_tokens *tokens,
 static enum ley_status encode(const struct ley_tokenizer *tokenizer, const struct input *input,
                               const struct request *request) {
     struct ley_tokens tokens;
+    // Special tokens as a prompt would have them.
     unsigned flags = request->plain ? 0 : LEY_ADD_SPECIAL | LEY_PARSE_SPECIAL;
     LEY_TRY(ley_tokenizer_encode(&tokens, tokenizer, input->bytes, input->n, flags));
     enum ley_status status = LEY_OK;
@@ -137,6 +140,7 @@ static enum ley_status encode(const struct ley_tokenizer *tokenizer, const struc
     } else {
         print_list(&tokens, tokenizer, request->ids);
     }
+    // A warning, not an error: the model would see the text so too.
     if (tokens.n_lost > 0) {
         fprintf(stderr, "leyden tokenize: %zu bytes have no token in this vocabulary\n",
                 tokens.n_lost);
@@ -150,6 +154,7 @@ static enum ley_status encode(const struct ley_tokenizer *tokenizer, const struc
 // Every run of digits is an id.
 static enum ley_status parse_ids(struct ley_tokens *tokens, const struct input *input,
                                  int32_t n_tokens) {
+    // A digit and a separator are the least an id takes.
     tokens->id = ley_alloc(input->n / 2 + 1, sizeof *tokens->id);
     if (!tokens->id) {
         return ley_fail_memory("token ids", input->n / 2 + 1, sizeof *tokens->id);
@@ -178,6 +183,7 @@ static enum ley_status decode(const struct ley_tokenizer *tokenizer, const struc
     size_t n_bytes = 0;
     enum ley_status status = parse_ids(&tokens, input, ley_tokenizer_count(tokenizer));
     if (status == LEY_OK) {
+        // Control tokens are text too here, unless --no-special leaves them out.
         status =
             ley_tokenizer_decode(&text, &n_bytes, tokenizer, tokens.id, tokens.n, !request->plain);
     }

@@ -19,6 +19,8 @@ struct trace_files {
 static enum ley_status parse_list(int *list, int *n, const char *text, int end, const char *what) {
     *n = 0;
     for (const char *at = text;; at++) {
+        // Stops at the first thing that is no number in range, so a list of at most `end` entries
+        // fits.
         char *stop;
         long value = strtol(at, &stop, 10);
         if (stop == at || value < 0 || value >= end || *n == end ||
@@ -44,6 +46,7 @@ static enum ley_status create_layer(struct ley_attention_trace *trace,
     size_t n_tiles = (size_t)ley_attention_n_tiles(&language->hardware, n_tokens);
     size_t n_values = n_heads * T * (size_t)config->head_dim;
     trace->n_tokens = n_tokens;
+    // Zeroed: what is gated is never written and stays 0.
     trace->s = ley_alloc(n_heads * T * T, sizeof(double));
     trace->phi = ley_alloc(n_heads * T * T, sizeof(double));
     trace->a = ley_alloc(n_tiles * n_values, sizeof(double));
@@ -72,6 +75,7 @@ static enum ley_status choose(struct trace_files *trace, const struct trace_opti
         return ley_fail_memory("the trace", (size_t)config->n_layers, sizeof *layers);
     }
     enum ley_status status =
+        // Layer 0 where none is named: one layer is enough to look at.
         parse_list(layers, &n, options->layers ? options->layers : "0", config->n_layers, "layers");
     for (int i = 0; status == LEY_OK && i < n; i++) {
         // A layer named twice is made once.
@@ -131,6 +135,7 @@ static enum ley_status write_part(const struct trace_files *trace, int layer,
     int64_t T = trace->layer[layer].n_tokens;
     int64_t shape[] = {trace->n_heads, part->n_blocks, n_tokens, part->width};
     size_t size = ley_dtype_bytes(part->dtype);
+    // Copies (chosen heads, blocks, n_tokens, width) out of (all heads, blocks, T, stride).
     LEY_TRY(ley_tensor_create(&tensor, part->dtype, 4, shape));
     char *to = tensor.data;
     for (int h = 0; h < trace->n_heads; h++) {

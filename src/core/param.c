@@ -25,6 +25,7 @@ static const void *const_field_of(const struct ley_param *row, const void *spec)
 static int choice_index(const char *choices, const char *value) {
     size_t n = strlen(value);
     int index = 0;
+    // Walks the list without copying it; c ends as NULL after the last choice.
     for (const char *c = choices; c; index++) {
         const char *end = strchr(c, '|');
         size_t length = end ? (size_t)(end - c) : strlen(c);
@@ -51,12 +52,14 @@ static void choice_text(char *out, size_t n_out, const char *choices, int index)
 // unless all is well.
 static enum ley_status set_number(const struct ley_param *row, void *field, const char *value) {
     char *end;
+    // strtod skips leading space and takes "inf": spaces are refused here, infinity by the bounds.
     errno = 0;
     double x = strtod(value, &end);
     if (end == value || *end != '\0' || isspace((unsigned char)*value) || isnan(x)) {
         return ley_fail(LEY_E_ARGUMENT, "%s is '%s', must be a number; see leyden params %s",
                         row->key, value, row->key);
     }
+    // The message carries bounds and unit: what a person needs next.
     if (x < row->low || x > row->high) {
         return ley_fail(LEY_E_ARGUMENT, "%s is %s, must be %g..%g%s%s; see leyden params %s",
                         row->key, value, row->low, row->high, *row->unit ? " " : "", row->unit,
@@ -66,6 +69,7 @@ static enum ley_status set_number(const struct ley_param *row, void *field, cons
         if (x != floor(x)) {
             return ley_fail(LEY_E_ARGUMENT, "%s is %s, must be a whole number", row->key, value);
         }
+        // Within an int: the bounds of an INT row are those of an int.
         *(int *)field = (int)x;
     } else {
         *(double *)field = x;
@@ -140,6 +144,7 @@ enum ley_status ley_params_set(const struct ley_param_table *table, void *spec, 
 
 enum ley_status ley_params_set_pair(const struct ley_param_table *table, void *spec,
                                     const char *pair) {
+    // The first '=' splits: values may hold more of them, keys may not.
     const char *equals = strchr(pair, '=');
     char key[128];
     if (!equals || (size_t)(equals - pair) >= sizeof key) {
@@ -154,6 +159,7 @@ enum ley_status ley_params_set_pair(const struct ley_param_table *table, void *s
 double ley_param_number(const struct ley_param *row, const void *spec) {
     const void *field = const_field_of(row, spec);
     LEY_ASSERT(row->type != LEY_PARAM_PATH);
+    // ENUM and INT are both ints.
     return row->type == LEY_PARAM_REAL ? *(const double *)field : (double)*(const int *)field;
 }
 
@@ -185,6 +191,7 @@ struct cJSON *ley_params_json(const struct ley_param_table *table, const void *s
     struct cJSON *object = cJSON_CreateObject();
     for (int i = 0; i < table->n_rows; i++) {
         const struct ley_param *row = &table->rows[i];
+        // Numbers as numbers; choices and paths as the text that sets them.
         if (row->type == LEY_PARAM_REAL || row->type == LEY_PARAM_INT) {
             cJSON_AddNumberToObject(object, row->key, ley_param_number(row, spec));
         } else {
@@ -202,6 +209,7 @@ void ley_params_print_yaml(FILE *out, const struct ley_param_table *table, const
     for (int i = 0; i < table->n_rows; i++) {
         const struct ley_param *row = &table->rows[i];
         size_t n_group = strcspn(row->key, ".");
+        // A new group starts where the part before the point changes.
         if (strncmp(group, row->key, n_group + 1) != 0) {
             fprintf(out, "%.*s:\n", (int)n_group, row->key);
             group = row->key;

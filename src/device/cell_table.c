@@ -86,6 +86,7 @@ static bool parse_sample(struct sample *sample, const char *line, const struct c
                          double v_read_v) {
     double value[MAX_COLUMNS];
     int n = 0;
+    // Fields until the end of the line; more columns than MAX_COLUMNS are left unread.
     for (const char *at = line; n < MAX_COLUMNS; at++) {
         char *end;
         value[n] = strtod(at, &end);
@@ -165,6 +166,7 @@ static bool cut_row(double *i_ua, const struct sample *row, int n, double v_read
 static enum ley_status check_grid(const struct table *table, int n_in, const char *name) {
     const struct sample *s = table->sample;
     for (int i = 0; i < table->n; i++) {
+        // The same amplitudes in each row, one voltage in a row, another in the next.
         bool starts_row = i % n_in == 0;
         if (s[i].v_in != s[i % n_in].v_in || (!starts_row && s[i].v_store != s[i - 1].v_store) ||
             (starts_row && i > 0 && s[i].v_store == s[i - 1].v_store)) {
@@ -183,6 +185,7 @@ static enum ley_status make_curve(struct ley_curve **curve, const struct table *
                                   const char *name, double v_read_v) {
     const struct sample *s = table->sample;
     int n_in = 1;
+    // Rows have equal length, or check_grid finds out.
     while (n_in < table->n && s[n_in].v_store == s[0].v_store) {
         n_in++;
     }
@@ -196,6 +199,7 @@ static enum ley_status make_curve(struct ley_curve **curve, const struct table *
     if (!x) {
         return ley_fail_memory("cell table", (size_t)n_store, 2 * sizeof *x);
     }
+    // x and y are two halves of one block.
     double *y = x + n_store;
     enum ley_status status = LEY_OK;
     for (int i = 0; i < n_store && status == LEY_OK; i++) {

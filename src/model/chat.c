@@ -53,6 +53,7 @@ static void put_trimmed(struct sink *sink, const char *text, bool also_before) {
 // <|im_start|>role, a line end, the text as it is, <|im_end|>, a line end.
 static void write_chatml(struct sink *sink, const struct ley_chat *chat,
                          const struct ley_chat_turn *turn, int n_turns, bool asks) {
+    // Where the conversation begins without one.
     if (n_turns > 0 && turn[0].role != LEY_CHAT_SYSTEM && chat->default_system.n > 0) {
         put(sink, "<|im_start|>system\n");
         put_string(sink, chat->default_system);
@@ -99,6 +100,7 @@ static void write_zephyr(struct sink *sink, const struct ley_chat *chat,
 // A system turn goes into the first user turn. The text ends where the answer begins by itself.
 static void write_llama2(struct sink *sink, const struct ley_chat *chat,
                          const struct ley_chat_turn *turn, int n_turns, bool asks) {
+    // Kept until the first user turn, which takes it in.
     (void)asks;
     const char *system = n_turns > 0 && turn[0].role == LEY_CHAT_SYSTEM ? turn[0].text : NULL;
     for (int i = system ? 1 : 0; i < n_turns; i++) {
@@ -157,6 +159,7 @@ enum ley_status ley_chat_format(char **text, size_t *n_bytes, const struct ley_c
     if (chat->style == LEY_CHAT_LLAMA2) {
         LEY_TRY(check_order(turn, n_turns));
     }
+    // First pass: the length. Second: the text.
     struct sink sink = {.out = NULL};
     write_turns(&sink, chat, turn, n_turns, asks);
     *n_bytes = sink.n;
@@ -195,6 +198,7 @@ static bool recognise(enum ley_chat_style *style, struct ley_string text) {
         {LEY_CHAT_LLAMA2, {"[INST]", "[/INST]", "<<SYS>>"}, "[AVAILABLE_TOOLS]"},
         {LEY_CHAT_ZEPHYR, {"<|user|>", "<|assistant|>", "eos_token"}, "<|end|>"},
     };
+    // All marks and not the excluding one; the first style that fits wins.
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (after(text, known[i].marks[0]) && after(text, known[i].marks[1]) &&
             after(text, known[i].marks[2]) && !after(text, known[i].never)) {
@@ -212,6 +216,7 @@ static char *copy_literal(char *out, const char *from, const char *end) {
     if (!stop) {
         return NULL;
     }
+    // Only the two escapes that templates use; others lose their backslash.
     for (stop -= strlen("<|im_end|>"); from < stop; from++) {
         bool is_escape = *from == '\\' && from + 1 < stop;
         from += is_escape;
@@ -223,6 +228,7 @@ static char *copy_literal(char *out, const char *from, const char *end) {
 // A default system turn stands in a literal: 'system' is followed by a line end and text.
 static char *find_default_system(struct ley_chat *chat, char *at, struct ley_string text) {
     const char *from = after(text, "<|im_start|>system\n");
+    // The line end may be a character or an escape, as the literal was written.
     from = from ? from : after(text, "<|im_start|>system\\n");
     char *end =
         from && *from != '\'' && *from != '"' ? copy_literal(at, from, text.text + text.n) : NULL;

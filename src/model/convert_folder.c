@@ -65,6 +65,7 @@ static enum ley_status check(double *factor, const struct plan *plan) {
     const struct ley_model_config *c = plan->input.config;
     bool is_gpt2 = c->family == LEY_FAMILY_GPT2;
     LEY_TRY(rope_factor(factor, plan));
+    // The first reason that holds, or none.
     const char *what =
         is_gpt2 && (c->n_kv_heads != c->n_heads || c->n_heads * c->head_dim != c->d_model)
             ? "heads of another width or number than gpt2's"
@@ -130,6 +131,7 @@ static enum ley_status write_config(FILE *out, const struct plan *plan,
     bool is_gpt2 = c->family == LEY_FAMILY_GPT2;
     struct cJSON *root = cJSON_CreateObject();
     const char *architecture = is_gpt2 ? "GPT2LMHeadModel" : "LlamaForCausalLM";
+    // An array of one name, as transformers writes it.
     cJSON_AddItemToObject(root, "architectures", cJSON_CreateStringArray(&architecture, 1));
     cJSON_AddStringToObject(root, "model_type", is_gpt2 ? "gpt2" : "llama");
     if (is_gpt2) {
@@ -181,6 +183,7 @@ static void add_item(struct plan *plan, const struct hf_name *row, int layer,
 // Rows 2 and 3 of a fused tensor are skipped: add_item reads them behind row 1. The room is an
 // upper bound, one row more for the output matrix.
 static enum ley_status make_plan(struct plan *plan, const struct ley_block_type *type) {
+    // Shape in the file first, then bytes.
     const struct ley_model_config *config = plan->input.config;
     plan->has_output = has_weight(plan, LEY_WEIGHT_OUTPUT);
     plan->has_attention_bias = has_weight(plan, LEY_WEIGHT_ATTN_Q_BIAS);
@@ -220,6 +223,7 @@ static void add_header(struct cJSON *header, const struct item *item, size_t off
 
 // The length of the header in 8 bytes, then the header, padded so that data are aligned.
 static enum ley_status write_header(FILE *out, const struct plan *plan) {
+    // safetensors stores vectors with one dimension.
     struct cJSON *header = cJSON_CreateObject();
     struct cJSON *metadata = cJSON_AddObjectToObject(header, "__metadata__");
     cJSON_AddStringToObject(metadata, "format", "pt");
@@ -235,6 +239,7 @@ static enum ley_status write_header(FILE *out, const struct plan *plan) {
     }
     // The padding is spaces, which JSON ignores; readers map the data as aligned numbers.
     size_t n = strlen(text), n_padded = (n + 7) / 8 * 8;
+    // 8 bytes, little endian.
     for (int i = 0; i < 8; i++) {
         putc((int)(n_padded >> (8 * i) & 255), out);
     }
@@ -298,6 +303,7 @@ static enum ley_status write_item(FILE *out, const struct item *item, const stru
         fwrite(bytes, 1, item->n_bytes, out);
     }
     ley_free(bytes);
+    // (1) all thirds stacked as rows, (2) turned column by column into the file's order
     return status;
 }
 
@@ -315,6 +321,7 @@ static enum ley_status write_files(struct ley_outdir *outdir, const struct plan 
                                    const struct ley_block_type *type, double factor) {
     FILE *config, *tensors;
     LEY_TRY(ley_outdir_open(&config, outdir, "config.json"));
+    // Closed in any case, and a full disk may show only now.
     enum ley_status status = write_config(config, plan, type, factor);
     enum ley_status closed = ley_outdir_close(outdir, config);
     LEY_TRY(status);
@@ -337,6 +344,7 @@ static enum ley_status write_folder(struct ley_conversion *done, const char *pat
     for (size_t i = 0; i < plan->n; i++) {
         done->n_bytes += plan->item[i].n_bytes;
     }
+    // Temporary names until the commit: a failure leaves nothing behind.
     LEY_TRY(ley_outdir_create(&outdir, path));
     enum ley_status status = write_files(outdir, plan, type, factor);
     ley_outdir_destroy(outdir);

@@ -161,11 +161,13 @@ static enum ley_status add_metadata(struct ley_gguf_builder *builder,
     add_config(builder, &file->config);
     ley_gguf_add_u32(builder, "general.file_type", file_type(type));
     ley_gguf_add_u32(builder, "general.quantization_version", 2);
+    // (1) the configuration, (2) what describes this very file, (3) what the input says beyond both
     for (uint64_t i = 0; i < file->gguf.n_pairs; i++) {
         if (is_copied(&file->gguf.pair[i])) {
             ley_gguf_add_pair(builder, &file->gguf.pair[i]);
         }
     }
+    // A GGUF file's own name and tokenizer were copied above; a folder's are written here.
     if (!file->is_gguf && file->config.name[0]) {
         ley_gguf_add_string(builder, "general.name", string_of(file->config.name));
     }
@@ -196,6 +198,7 @@ static void add_item(struct plan *plan, const struct gguf_name *row, int layer,
     gguf_name_format(item->name, row, layer);
     bool is_vector = info.n_rows == 1;
     tensor->name = string_of(item->name);
+    // Vectors and position embeddings may be wider than what was asked for.
     tensor->type = convert_type(&plan->input, row->weight, type);
     tensor->n_dims = is_vector ? 1 : 2;
     tensor->dim[0] = info.n_columns * (is_vector ? item->n_weights : 1);
@@ -217,6 +220,7 @@ static enum ley_status make_plan(struct plan *plan, const struct ley_block_type 
     }
     for (int i = 0; i < gguf_n_names; i++) {
         const struct gguf_name *row = &gguf_names[i];
+        // One tensor for q, k and v where it can be, three otherwise.
         bool is_wanted = is_fused(config, row->weight) ? row->part == 1 : row->part == 0;
         int n_layers = ley_weight_info(config, row->weight).is_per_layer ? config->n_layers : 1;
         for (int layer = 0; is_wanted && layer < n_layers; layer++) {
@@ -264,6 +268,7 @@ enum ley_status ley_model_convert_gguf(struct ley_conversion *done, const char *
         status = make_plan(&plan, type);
     }
     if (status == LEY_OK) {
+        // The result is described even if writing failed: callers ignore it then.
         status = ley_gguf_write(path, builder, plan.tensor, plan.n, &content);
         bool has_vocab = file->is_gguf ? ley_gguf_find(&file->gguf, "tokenizer.ggml.tokens") != NULL
                                        : vocab != NULL;

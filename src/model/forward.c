@@ -24,6 +24,7 @@ static void embed(struct ley_session *session, const int32_t *tokens, int64_t n_
         } else {
             ley_linear_read(a->x + r * C, model->output, tokens[r]);
         }
+        // Learned positions are added, rotary ones turn q and k later.
         if (model->positions) {
             ley_embedding_read(a->h, model->positions, first + r % n_tokens);
             ley_add(a->x + r * C, a->h, C);
@@ -85,6 +86,7 @@ static enum ley_status feed_steps(float *logits, struct ley_session *session, co
     struct pace pace = {0, session->model->config.n_layers * n_tokens};
     int64_t V = session->model->config.n_vocab;
     for (int64_t t = 0; t < n_tokens; t++) {
+        // Rows (B, T) are gathered per step: token t of every sequence.
         for (int64_t b = 0; b < session->n_batch; b++) {
             session->step_token[b] = tokens[b * n_tokens + t];
         }
@@ -109,6 +111,7 @@ static enum ley_status check(const struct ley_session *session, const int32_t *t
                         "%lld tokens are more than the %d positions this model has learned",
                         (long long)n_after, model->config.n_context);
     }
+    // Banks and windows forget; a cache without window must hold everything.
     bool is_bounded = !model->layer[0].attention && model->window == 0;
     if (is_bounded && n_after > session->max_tokens) {
         return ley_fail(LEY_E_ARGUMENT, "%lld tokens do not fit in a cache of %lld; use a window",

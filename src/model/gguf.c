@@ -112,6 +112,7 @@ static enum ley_status take_pair(struct ley_gguf_pair *pair, struct cursor *curs
         LEY_TRY(take_integer(&type, cursor, 4));
         LEY_TRY(take_integer(&pair->n_items, cursor, 8));
     }
+    // Arrays of arrays exist in the format but in no model file.
     if (type >= LEY_GGUF_N_TYPES || type == LEY_GGUF_ARRAY) {
         return bad(cursor, "a metadata value has an unknown type (or is an array of arrays)");
     }
@@ -132,6 +133,7 @@ static enum ley_status take_tensor(struct ley_gguf_tensor *tensor, uint64_t *off
         return bad(cursor, "a tensor has no or more than four dimensions");
     }
     tensor->n_dims = (int)n_dims;
+    // Unused dimensions are 1, so that products need no count.
     for (int i = 0; i < 4; i++) {
         tensor->dim[i] = 1;
     }
@@ -175,6 +177,7 @@ static enum ley_status take_header(struct ley_gguf *gguf, struct cursor *cursor)
     }
     LEY_TRY(take_integer(&version, cursor, 4));
     gguf->version = (uint32_t)version;
+    // A big-endian 3 reads as 3 << 24.
     if (version < 2 || version > 3) {
         return bad(cursor, version >> 16
                                ? "a big-endian GGUF file; only little-endian ones are read"
@@ -259,6 +262,7 @@ static enum ley_status check_pairs(struct ley_gguf *gguf, const struct cursor *c
 // Data begin at the next multiple of the alignment; offsets count from there.
 static enum ley_status place_tensors(struct ley_gguf *gguf, const uint64_t *offset,
                                      const struct cursor *cursor) {
+    // Its type does not matter, its value does.
     double wanted = ley_gguf_number(gguf, "general.alignment", 32);
     if (!(wanted >= 1 && wanted <= MAX_ALIGNMENT) || (uint64_t)wanted % 4 != 0) {
         return ley_fail(LEY_E_FORMAT,
@@ -291,6 +295,7 @@ static enum ley_status place_tensors(struct ley_gguf *gguf, const uint64_t *offs
 // are placed before they are checked for overlap.
 static enum ley_status read_all(struct ley_gguf *gguf, struct cursor *cursor) {
     LEY_TRY(take_header(gguf, cursor));
+    // (1) pairs, (2) sorted for lookups, (3) tensor records, (4) their places, (5) no overlaps
     for (uint64_t i = 0; i < gguf->n_pairs; i++) {
         LEY_TRY(take_pair(&gguf->pair[i], cursor));
     }

@@ -37,6 +37,7 @@ void ley_gguf_builder_destroy(struct ley_gguf_builder *builder) {
 // Grows to twice what is needed, by copying: ley_alloc knows no realloc.
 static void put(struct ley_gguf_builder *builder, const void *bytes, size_t n) {
     if (builder->n_bytes + n > builder->n_room) {
+        // Twice and a page more, so that small files need few copies.
         size_t n_room = (builder->n_bytes + n) * 2 + 4096;
         uint8_t *grown = ley_alloc(n_room, 1);
         if (!grown) {
@@ -161,11 +162,13 @@ static enum ley_status write_head(FILE *file, const struct ley_gguf_builder *bui
                                   const struct ley_gguf_tensor *tensors, size_t n_tensors) {
     struct ley_gguf_builder head = {.n_pairs = 0}; // used for its buffer only
     uint64_t offset = 0;
+    // (1) magic, version, counts, (2) the pairs as they were collected
     put(&head, "GGUF", 4);
     put_u32(&head, 3);
     put_u64(&head, n_tensors);
     put_u64(&head, builder->n_pairs);
     put(&head, builder->bytes, builder->n_bytes);
+    // (3) tensor records: offsets count from the start of the data
     for (size_t i = 0; i < n_tensors; i++) {
         put_string(&head, tensors[i].name);
         put_u32(&head, (uint32_t)tensors[i].n_dims);
@@ -178,6 +181,7 @@ static enum ley_status write_head(FILE *file, const struct ley_gguf_builder *bui
     }
     bool is_ready = !head.is_out_of_memory && !builder->is_out_of_memory;
     if (is_ready) {
+        // (4) padding to where data begin, the same that readers compute
         fwrite(head.bytes, 1, head.n_bytes, file);
         pad(file, head.n_bytes);
     }
@@ -200,6 +204,7 @@ static enum ley_status write_tensor(FILE *file, const struct ley_gguf_tensor *te
             return status;
         }
     }
+    // Written once, either from the caller's bytes or from those just made.
     fwrite(made ? made : tensor->data, 1, tensor->n_bytes, file);
     pad(file, tensor->n_bytes);
     ley_free(made);

@@ -60,6 +60,7 @@ static void store(const struct span *span, int64_t b) {
     const struct ley_session *session = span->session;
     int64_t ring = session->ring, n = span->n_tokens;
     size_t n_bytes = (size_t)span->width_k * sizeof(float);
+    // More tokens than the ring holds would overwrite one another: only the last are copied.
     for (int64_t t = n > ring ? n - ring : 0; t < n; t++) {
         const float *row = session->a.qkv + (b * n + t) * span->stride + span->width_q;
         int64_t place = (b * ring + (span->first + t) % ring) * span->width_k;
@@ -73,6 +74,7 @@ static void store(const struct span *span, int64_t b) {
 static void attend_digital(const struct span *span) {
     const struct ley_session *session = span->session;
     const struct ley_model_config *config = &session->model->config;
+    // M19: scale 1 / sqrt(d) and mask are the business of ley_softmax_forward.
     const struct ley_softmax_shape shape = {
         .n_query_heads = config->n_heads,
         .n_kv_heads = config->n_kv_heads,
@@ -85,6 +87,7 @@ static void attend_digital(const struct span *span) {
         const float *qkv = session->a.qkv + b * n * span->stride;
         const float *k = qkv + span->width_q;
         struct ley_kv_rows rows = {k, k + span->width_k, span->stride, n};
+        // Stored first, in both cases: a single token reads itself from the cache.
         store(span, b);
         if (n == 1) {
             int64_t place = b * session->ring * span->width_k;
@@ -146,6 +149,7 @@ static enum ley_status attend_analog(const struct span *span) {
     struct ley_ledger *ledger = feed->ledger ? &feed->ledger[span->layer] : NULL;
     const float *k = a->qkv + span->width_q, *v = k + span->width_k;
     int64_t n = span->n_tokens;
+    // Exact: every float is a double.
     split_heads(a->q, a->qkv, span, config->n_heads, 0, n);
     split_heads(a->k, k, span, config->n_kv_heads, 0, n);
     split_heads(a->v, v, span, config->n_kv_heads, 0, n);

@@ -118,6 +118,7 @@ enum ley_status ley_model_file_open(struct ley_model_file **file, const char *pa
     *file = NULL;
     LEY_TRY(create(&made, &is_folder, path));
     enum ley_status status = open_model(made, is_folder);
+    // Closing takes care of whatever the failed opening had made.
     if (status != LEY_OK) {
         ley_model_file_close(made);
         return status;
@@ -184,6 +185,7 @@ static enum ley_status gather(float *out, const struct ley_stored *stored, int64
     for (int64_t c = 0; c < n_columns; c++) { // stored row c holds input c of all outputs
         ley_blocks_decode(row, type, stored->data + c * n_blocks * type->n_bytes, n_blocks);
         for (int64_t r = 0; r < n_rows; r++) {
+            // Only the columns of the outputs asked for leave the row that was decoded.
             out[r * n_columns + c] = row[stored->first + first_row + r];
         }
     }
@@ -201,6 +203,7 @@ static enum ley_status read_weight(void *context, float *out, enum ley_weight we
     if (stored->is_transposed) {
         return gather(out, stored, info.n_columns, first_row, n_rows);
     }
+    // Rows are whole blocks, so a range of rows is a range of bytes.
     int64_t n_blocks = info.n_columns / stored->type->n_weights;
     if (info.n_columns % stored->type->n_weights != 0) { // a part of one stored row: q of q, k, v
         return ley_fail(LEY_E_FORMAT, "%s: %s is quantised across its parts", file->path,
@@ -223,6 +226,7 @@ enum ley_status ley_model_file_vocab(struct ley_model_file *file, struct ley_voc
     if (file->is_gguf) {
         LEY_TRY(ley_gguf_model_vocab(file, vocab));
     } else {
+        // Read once and kept: texts of `vocab` live as long as the file.
         if (!file->hf_vocab) {
             LEY_TRY(ley_hf_vocab_load(&file->hf_vocab, file->path));
         }
@@ -258,10 +262,12 @@ static enum ley_status read_scaler(struct ley_scaler *scaler, uint64_t n,
     }
     for (uint64_t i = 0; i < n; i++) {
         double x = ley_gguf_item(pair, i);
+        // Also refuses NaN, for which both comparisons are false.
         if (!(x > -1e30 && x < 1e30)) {
             return ley_fail(LEY_E_FORMAT, "%s: %s holds a value that is not finite", file->path,
                             key);
         }
+        // Both letters fill one pair; the array of the other letter comes in its own pass.
         *(which == 'a' ? &scaler[i].a : &scaler[i].b) = x;
     }
     return LEY_OK;
@@ -278,6 +284,7 @@ enum ley_status ley_model_file_scalers(const struct ley_model_file *file,
     }
     LEY_TRY(ley_scaler_set_create(set, config->n_layers, &shape));
     enum ley_status status = LEY_OK;
+    // Each signal twice, a and b: i / 2 is the signal, i % 2 the letter.
     for (int i = 0; status == LEY_OK && i < 2 * LEY_N_SIGNALS; i++) {
         enum ley_signal signal = (enum ley_signal)(i / 2);
         int n_heads = ley_attention_n_heads(&shape, signal);
@@ -328,6 +335,7 @@ static enum ley_status add_pairs(struct ley_gguf_builder *builder,
                                  const struct ley_model_file *file,
                                  const struct ley_scaler_set *set, const char *hardware,
                                  const char *origin) {
+    // Keys of others are kept as they are, in the order of the file.
     for (uint64_t i = 0; i < file->gguf.n_pairs; i++) {
         const struct ley_gguf_pair *pair = &file->gguf.pair[i];
         bool is_alignment = pair == ley_gguf_find(&file->gguf, "general.alignment");
@@ -335,6 +343,7 @@ static enum ley_status add_pairs(struct ley_gguf_builder *builder,
             ley_gguf_add_pair(builder, pair);
         }
     }
+    // What these scalers were found for, and how.
     ley_gguf_add_string(builder, "leyden.hardware",
                         (struct ley_string){hardware, strlen(hardware)});
     ley_gguf_add_string(builder, "leyden.scaler.origin",

@@ -50,6 +50,7 @@ static enum ley_status check_outline(struct ley_string text, size_t n_file, cons
             continue;
         }
         in_string = c == '"';
+        // Commas and openings are at least as many as nodes, up to a constant.
         n_nodes += c == ',' || c == '[' || c == '{';
         depth += (c == '[' || c == '{') - (c == ']' || c == '}');
         if (depth > MAX_DEPTH) {
@@ -68,6 +69,7 @@ static enum ley_status parse_header(struct cJSON **header, struct ley_string tex
     const char *end = NULL;
     struct cJSON *root = cJSON_ParseWithLengthOpts(text.text, text.n, &end, 0);
     size_t n_read = root && end ? (size_t)(end - text.text) : 0;
+    // Trailing spaces are padding.
     while (n_read < text.n && strchr(" \t\r\n", text.text[n_read])) {
         n_read++;
     }
@@ -89,6 +91,7 @@ static enum ley_status take_header(struct cJSON **header, struct container *cont
     for (int i = 7; i >= 0; i--) {
         n = n << 8 | bytes[i];
     }
+    // Before anything of the header is looked at.
     if (n > n_bytes - 8 || n > max_header_bytes) {
         return bad(container->name, "no safetensors file, or truncated: its header is longer than "
                                     "the file (or 100 MB)");
@@ -124,6 +127,7 @@ static size_t dtype_bytes(const char *dtype) {
 // A whole number 0..2^53.
 static bool to_size(uint64_t *size, const struct cJSON *item) {
     double x = cJSON_IsNumber(item) ? item->valuedouble : -1;
+    // 2^53: beyond it a double skips whole numbers.
     if (!(x >= 0 && x <= 0x1p53) || x != (double)(uint64_t)x) {
         return false;
     }
@@ -136,6 +140,7 @@ static enum ley_status read_shape(struct ley_safetensor *tensor, uint64_t *n_val
                                   const struct cJSON *shape, const char *name) {
     const struct cJSON *item;
     uint64_t dim;
+    // (1) no dimension counts as one value, (2) each dimension multiplies
     if (!cJSON_IsArray(shape)) {
         return bad_tensor(name, tensor->name, "has no shape");
     }
@@ -163,6 +168,7 @@ static enum ley_status read_place(struct ley_safetensor *tensor, uint64_t n_valu
         !to_size(&end, first->next)) {
         return bad_tensor(container->name, tensor->name, "has no pair of data_offsets");
     }
+    // In this order `end - begin` cannot wrap.
     if (begin > end || end > container->n_data) {
         return bad_tensor(container->name, tensor->name, "lies outside the file (truncated?)");
     }
@@ -192,6 +198,7 @@ static enum ley_status read_tensor(struct ley_safetensor *tensor, const struct c
     bool is_float = strcmp(tensor->dtype, "F32") == 0 || strcmp(tensor->dtype, "F16") == 0 ||
                     strcmp(tensor->dtype, "BF16") == 0;
     tensor->type = is_float ? ley_block_type_named(tensor->dtype) : NULL;
+    // Shape first: the place is held against it.
     LEY_TRY(read_shape(tensor, &n_values, hf_json_get(item, "shape"), container->name));
     return read_place(tensor, n_values, hf_json_get(item, "data_offsets"), container);
 }
@@ -234,6 +241,7 @@ static enum ley_status read_all(struct ley_safetensors *safetensors, struct cont
                                 const uint8_t *bytes, size_t n_bytes) {
     LEY_TRY(take_header(&safetensors->header, container, bytes, n_bytes));
     size_t most = (size_t)cJSON_GetArraySize(safetensors->header);
+    // Each entry has a dtype, a shape and offsets to spell.
     if (most > n_bytes / ENTRY_BYTES + 2) { // {"dtype":"I8","shape":[],"data_offsets":[0,0]}
         return bad(container->name, "the header has more entries than it can describe");
     }

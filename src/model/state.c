@@ -77,6 +77,7 @@ void ley_session_destroy(struct ley_session *session) {
     if (!session) {
         return;
     }
+    // A layer has either a cache or banks; the other is NULL.
     for (int l = 0; session->layer && l < session->model->config.n_layers; l++) {
         ley_free(session->layer[l].k);
         ley_free(session->layer[l].v);
@@ -156,6 +157,7 @@ static bool allocate(struct ley_activations *a, const struct ley_model *model) {
 enum ley_status ley_session_reserve(struct ley_session *session, int64_t n_tokens) {
     struct ley_activations *a = &session->a;
     if (!session->model->layer[0].attention) {
+        // A window is cut by ring, a cache without one by what the sequence will hold.
         int64_t n_keys = session->n_tokens + n_tokens;
         LEY_TRY(reserve_scratch(session, n_keys > session->ring ? n_keys : session->ring));
     }

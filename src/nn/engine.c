@@ -36,6 +36,7 @@ const char *ley_nn_dtype_name(enum ley_nn_dtype dtype) {
 
 // AUTO takes bf16 only where the CPU multiplies it: emulated, it would be slower than float32.
 static enum ley_status choose_dtype(struct ley_engine *engine, enum ley_nn_dtype wanted) {
+    // Bits of the instruction sets that oneDNN would really use on this machine.
     int isa = (int)dnnl_get_effective_cpu_isa(), bf16 = (int)dnnl_cpu_isa_avx512_core_bf16;
     bool has_bf16 = (isa & bf16) == bf16;
     if (wanted == LEY_NN_BF16 && !has_bf16) {
@@ -127,6 +128,7 @@ static enum ley_status describe(dnnl_memory_desc_t *desc, int64_t rows, int64_t 
 // oneDNN choose the layout of W; the others are given it.
 static enum ley_status plan(dnnl_primitive_desc_t *made, const struct ley_kernel *kernel,
                             const struct ley_engine *engine, int n_rows) {
+    // Inputs in the format of the weights; bias and results always float32.
     dnnl_data_type_t type = engine->dtype == LEY_NN_BF16 ? dnnl_bf16 : dnnl_f32;
     dnnl_memory_desc_t x, w = kernel->weights, bias, y;
     LEY_TRY(describe(&x, n_rows, kernel->n_in, type, dnnl_ab));
@@ -163,6 +165,7 @@ static bool treats_rows_alike(const_dnnl_primitive_desc_t planned) {
 // nothing.
 static enum ley_status make_block(struct ley_block *block, struct ley_engine *engine,
                                   const_dnnl_primitive_desc_t planned) {
+    // Sizes as the plan has them, padding of its layouts included.
     const dnnl_memory_desc_t *x = dnnl_primitive_desc_query_md(planned, dnnl_query_src_md, 0);
     const dnnl_memory_desc_t *y = dnnl_primitive_desc_query_md(planned, dnnl_query_dst_md, 0);
     const dnnl_memory_desc_t *scratch =
@@ -190,6 +193,7 @@ static enum ley_status add_block(bool *is_alike, struct ley_kernel *kernel,
     LEY_TRY(plan(&planned, kernel, engine, n_rows));
     *is_alike = treats_rows_alike(planned);
     if (kernel->n_blocks == 0) {
+        // From the first block on, every other one must take this layout.
         kernel->weights = *dnnl_primitive_desc_query_md(planned, dnnl_query_weights_md, 0);
     }
     enum ley_status status = LEY_OK;
@@ -209,6 +213,7 @@ static enum ley_status fill_kernel(struct ley_kernel *kernel, struct ley_engine 
     for (int i = 0; is_alike && i < LEY_N_BLOCKS; i++) {
         LEY_TRY(add_block(&is_alike, kernel, engine, 1 << i));
     }
+    // The older kernels: one block, always full, and a place for rows that nobody asked for.
     if (!is_alike) {
         if (kernel->n_blocks > 0) {
             return ley_fail(LEY_E_MISSING, "oneDNN has no uniform kernels for %d x %d",

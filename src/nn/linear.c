@@ -29,6 +29,7 @@ struct ley_linear {
 static int64_t offset_of(const dnnl_memory_desc_t *desc, int dimension, int64_t i) {
     const dnnl_blocking_desc_t *blocking = &desc->format_desc.blocking;
     int64_t offset = 0, stride = 1;
+    // Innermost block first.
     for (int b = blocking->inner_nblks - 1; b >= 0; b--) {
         int64_t size = blocking->inner_blks[b];
         if (blocking->inner_idxs[b] == dimension) {
@@ -54,6 +55,7 @@ static enum ley_status allocate(struct ley_linear *linear) {
         return ley_fail_memory("weights of a layer", linear->n_bytes, 1);
     }
     for (int k = 0; k < kernel->n_in; k++) {
+        // The inputs' part of every place, made once: packing and reading then only add.
         linear->in_offset[k] = offset_of(&kernel->weights, 0, k);
     }
     LEY_TRY(ley_dnnl_status(
@@ -108,6 +110,7 @@ static void pack_row(struct ley_linear *linear, const float *row, int64_t output
     int64_t place = offset_of(&linear->kernel->weights, 1, output);
     const int64_t *in_offset = linear->in_offset;
     int n_in = linear->kernel->n_in;
+    // The loops differ in the type they scatter; bf16 is rounded a piece at a time first.
     if (linear->engine->dtype == LEY_NN_F32) {
         float *w = (float *)linear->weights + place;
         for (int k = 0; k < n_in; k++) {
@@ -158,6 +161,7 @@ void ley_linear_read(float *row, const struct ley_linear *linear, int64_t output
 static const void *block_input(const struct ley_linear *linear, const float *x, int64_t n_rows,
                                const struct ley_block *block) {
     size_t n_in = (size_t)linear->kernel->n_in, n = (size_t)n_rows * n_in;
+    // In bf16 rows beyond n_rows keep what was there: their results are thrown away.
     if (linear->engine->dtype == LEY_NN_BF16) {
         ley_bf16_from_float(linear->engine->x, x, n);
     } else if (n_rows < block->n_rows) {
