@@ -453,6 +453,7 @@ static enum ley_status attend(struct arrays *arrays, const struct options *optio
     return status;
 }
 
+// Command-line front end of ley_attention_forward and ley_stream_step.
 int cmd_attend(int argc, char **argv) {
     struct options o = {.hw.name = "paper", .window = -1, .ring = -1, .dt_over_tau = NAN};
     struct arrays arrays = {0};
@@ -485,6 +486,7 @@ int cmd_attend(int argc, char **argv) {
     if (o.threads > 0) {
         omp_set_num_threads(o.threads);
     }
+    // From here on Ctrl-C stops the work between heads or tokens; results are all or nothing.
     session_catch_interrupts();
     enum ley_status status = attend(&arrays, &o);
     destroy_arrays(&arrays);

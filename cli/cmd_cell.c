@@ -168,6 +168,8 @@ static void add_codes(struct cJSON *root, const struct study *study) {
     }
 }
 
+// Currents in ampere, whatever the text shows; the whole hardware goes along, so that a result says
+// what it was made with.
 static int print_json(const struct study *study) {
     struct cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "hw", study->name);
@@ -261,6 +263,7 @@ static enum ley_status draw(const struct study *study, const char *path) {
     return plot_close(pipe, path);
 }
 
+// One form of output at a time; --svg comes on top of any.
 int cmd_cell(int argc, char **argv) {
     struct hardware_options hw = {.name = "paper"};
     bool csv = false, json = false;

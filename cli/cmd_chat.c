@@ -161,6 +161,7 @@ static enum ley_status converse(struct talk *talk) {
     }
 }
 
+// Also of a talk that failed half way: everything was zeroed.
 static void release(struct talk *talk) {
     for (int i = 0; i < talk->n_turns; i++) {
         ley_free((char *)(uintptr_t)talk->turn[i].text);
@@ -173,6 +174,7 @@ static void release(struct talk *talk) {
     language_close(&talk->language);
 }
 
+// The context bounds the whole conversation; nothing is forgotten to make room.
 int cmd_chat(int argc, char **argv) {
     struct options o = {.language = LANGUAGE_DEFAULTS,
                         .n_predict = 256,

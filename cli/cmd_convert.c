@@ -73,6 +73,7 @@ static enum ley_status convert(const struct options *o) {
     return LEY_OK;
 }
 
+// The input is positional: a conversion reads as "from - to".
 int cmd_convert(int argc, char **argv) {
     struct options o = {.type = "bf16"};
     struct text_list models = {0};

@@ -166,6 +166,7 @@ static int show(struct ley_model_file *file, bool json, bool with_tensors) {
     return EXIT_OK;
 }
 
+// A model that cannot be opened is no model: only its tokenizer may be broken and still be shown.
 int cmd_info(int argc, char **argv) {
     bool json = false, tensors = false;
     struct text_list paths = {0};

@@ -49,6 +49,7 @@ static void print_json(const struct ley_param *row, bool is_first) {
     printf("\"doc\": \"%s\", \"model\": \"%s\"}", row->doc, row->source);
 }
 
+// The filter is a part of a key: "cell." lists a group, "tau" a parameter.
 int cmd_params(int argc, char **argv) {
     bool json = false, markdown = false;
     struct text_list filter = {0};

@@ -170,6 +170,7 @@ static enum ley_status measure(struct language *language, const struct options *
     return LEY_OK;
 }
 
+// 1024 tokens a window by default: the whole context of gpt2.
 int cmd_perplexity(int argc, char **argv) {
     struct options o = {.language = LANGUAGE_DEFAULTS, .n_ctx = 1024};
     struct language_options *l = &o.language;

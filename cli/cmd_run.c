@@ -215,6 +215,7 @@ static void release(struct run *run) {
     language_close(&run->language);
 }
 
+// Defaults of sampling are those of llama.cpp, which users know.
 int cmd_run(int argc, char **argv) {
     struct options o = {.language = LANGUAGE_DEFAULTS,
                         .n_predict = 128,

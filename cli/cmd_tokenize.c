@@ -212,6 +212,7 @@ static enum ley_status answer(const struct request *request) {
     return status;
 }
 
+// --decode turns the command round: ids in, bytes out.
 int cmd_tokenize(int argc, char **argv) {
     struct request request = {.model = NULL};
     const struct option_row rows[] = {

@@ -141,6 +141,7 @@ enum ley_status language_set_hardware(struct language *language,
     return set_analog(language);
 }
 
+// A hardware is loaded twice: once to refuse a wrong name early, once for good.
 enum ley_status language_open(struct language *language, const struct language_options *options) {
     if (strcmp(options->hw.name, "digital") != 0) { // a wrong name should not cost a load
         LEY_TRY(session_hardware(&language->hardware, &options->hw));

@@ -39,6 +39,7 @@ static void on_signal(int number) {
     is_interrupted = 1;
 }
 
+// Commands that run long call this; the others end at once, as usual.
 void session_catch_interrupts(void) {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     sigaction(SIGINT, &action, NULL);
@@ -60,6 +61,7 @@ static bool report(void *context, int64_t n_done, int64_t n_total) {
     return !is_interrupted;
 }
 
+// For loops of a command itself, between two pieces of work.
 bool session_is_interrupted(void) {
     return is_interrupted;
 }

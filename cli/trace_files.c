@@ -87,6 +87,7 @@ static enum ley_status choose(struct trace_files *trace, const struct trace_opti
     return status;
 }
 
+// Made before the run, so that a folder that cannot be written costs no computing.
 enum ley_status trace_files_create(struct trace_files **trace, const struct trace_options *options,
                                    const struct language *language, int64_t n_tokens) {
     *trace = NULL;
@@ -113,6 +114,7 @@ enum ley_status trace_files_create(struct trace_files **trace, const struct trac
     return ley_outdir_create(&made->outdir, options->folder);
 }
 
+// Indexed by layer, like the ledgers of a feed.
 const struct ley_attention_trace *trace_files_arrays(const struct trace_files *trace) {
     return trace ? trace->layer : NULL;
 }
@@ -197,6 +199,7 @@ enum ley_status trace_files_write(const struct trace_files *trace, int64_t n_tok
     return ley_outdir_commit(trace->outdir);
 }
 
+// What was not committed is removed by ley_outdir_destroy.
 void trace_files_destroy(struct trace_files *trace) {
     if (!trace) {
         return;

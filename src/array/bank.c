@@ -65,6 +65,7 @@ enum ley_status ley_bank_create(struct ley_bank **bank, const struct ley_hardwar
     return LEY_OK;
 }
 
+// Also of a bank whose allocation stopped half way.
 void ley_bank_destroy(struct ley_bank *bank) {
     if (!bank) {
         return;
@@ -173,6 +174,7 @@ void ley_bank_read(double *sum, struct ley_bank *bank, const double *q, double t
     }
 }
 
+// Also how many columns have been written, until the ring is full.
 int64_t ley_bank_n_tokens(const struct ley_bank *bank) {
     return bank->n_tokens;
 }

@@ -47,6 +47,7 @@ static struct ley_bitline read_k_float(const struct ley_cell *cell, const double
     return (struct ley_bitline){net_a, magnitude_a};
 }
 
+// M12 in float32: the scale of each column is rounded too, since a kernel would load it so.
 static struct ley_bitline read_v_float(const struct ley_cell *cell, const double *phi,
                                        const struct ley_column *columns, int n_columns, int d) {
     float net_a = 0, magnitude_a = 0;

@@ -24,6 +24,7 @@ double ley_clock_seconds(int64_t ticks, double token_period_s) {
     return (double)ticks * ldexp(token_period_s, -TICKS_LOG2);
 }
 
+// The shift is exact; a bank reaches the same number as a difference of ticks.
 double ley_clock_age_s(int64_t n_tokens, double token_period_s) {
     return ley_clock_seconds(n_tokens << TICKS_LOG2, token_period_s);
 }

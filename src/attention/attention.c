@@ -4,6 +4,7 @@
 #include "core/assert.h"
 #include "core/memory.h"
 
+// ORDER ley_signal: what is stored has one scaler per bank, what drives or leaves it one per query.
 int ley_attention_n_heads(const struct ley_attention_shape *shape, enum ley_signal signal) {
     bool is_stored = signal == LEY_SIGNAL_K || signal == LEY_SIGNAL_V;
     return is_stored ? shape->n_kv_heads : shape->n_query_heads;

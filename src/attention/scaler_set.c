@@ -21,6 +21,7 @@ enum ley_status ley_scaler_set_create(struct ley_scaler_set *set, int n_layers,
     return LEY_OK;
 }
 
+// The shape stays, the pairs go.
 void ley_scaler_set_destroy(struct ley_scaler_set *set) {
     for (int signal = 0; signal < LEY_N_SIGNALS; signal++) {
         ley_free(set->scaler[signal]);
@@ -28,6 +29,7 @@ void ley_scaler_set_destroy(struct ley_scaler_set *set) {
     }
 }
 
+// Pairs of a layer are contiguous: layer * heads.
 struct ley_scaler *ley_scaler_set_at(const struct ley_scaler_set *set, enum ley_signal signal,
                                      int layer) {
     LEY_ASSERT(layer >= 0 && layer < set->n_layers);

@@ -43,6 +43,7 @@ enum ley_status ley_stream_create(struct ley_stream **stream, const struct ley_a
     return LEY_OK;
 }
 
+// Accepts a stream that was made in part.
 void ley_stream_destroy(struct ley_stream *stream) {
     if (!stream) {
         return;

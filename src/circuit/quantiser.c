@@ -29,6 +29,7 @@ double ley_quantiser_code(const struct ley_quantiser *quantiser, double x) {
     return rint(x / quantiser->step);
 }
 
+// Value = step * index (M9), which is one rounding more.
 double ley_quantise(const struct ley_quantiser *quantiser, double x) {
     return quantiser->step > 0 ? quantiser->step * ley_quantiser_code(quantiser, x) : x;
 }

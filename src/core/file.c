@@ -24,6 +24,7 @@ struct ley_outdir {
     char name[MAX_FILES][64];
 };
 
+// Readable now; opening may still fail.
 bool ley_file_exists(const char *path) {
     return access(path, R_OK) == 0;
 }
@@ -72,6 +73,7 @@ static void join(char *out, size_t n_out, const struct ley_outdir *outdir, const
     (void)n; // names and folder were checked to fit at create and open
 }
 
+// An existing folder is used as it is: other files in it are left alone.
 enum ley_status ley_outdir_create(struct ley_outdir **outdir, const char *path) {
     *outdir = NULL;
     if (strlen(path) > PATH_BYTES - 128) {

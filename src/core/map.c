@@ -25,6 +25,7 @@ static enum ley_status map_open_file(struct ley_map *map, int file, const char *
     return LEY_OK;
 }
 
+// Pages are read when they are touched: opening a model of gigabytes costs nothing yet.
 enum ley_status ley_map_open(struct ley_map *map, const char *path) {
     *map = (struct ley_map){NULL, 0};
     int file = open(path, O_RDONLY | O_CLOEXEC);

@@ -136,6 +136,7 @@ static enum ley_status fail_unknown(const struct ley_param_table *table, const c
                     nearest);
 }
 
+// An unknown key is the likeliest mistake, so its message names the nearest one.
 enum ley_status ley_params_set(const struct ley_param_table *table, void *spec, const char *key,
                                const char *value) {
     const struct ley_param *row = find(table, key);
@@ -156,6 +157,7 @@ enum ley_status ley_params_set_pair(const struct ley_param_table *table, void *s
     return ley_params_set(table, spec, key, equals + 1);
 }
 
+// Enums give their index.
 double ley_param_number(const struct ley_param *row, const void *spec) {
     const void *field = const_field_of(row, spec);
     LEY_ASSERT(row->type != LEY_PARAM_PATH);
@@ -187,6 +189,7 @@ void ley_param_format(char *out, size_t n_out, const struct ley_param *row, cons
     }
 }
 
+// NULL from cJSON passes through: its functions accept a NULL object.
 struct cJSON *ley_params_json(const struct ley_param_table *table, const void *spec) {
     struct cJSON *object = cJSON_CreateObject();
     for (int i = 0; i < table->n_rows; i++) {

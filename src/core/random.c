@@ -14,6 +14,7 @@ void ley_random_block(uint32_t out[4], uint64_t seed, uint64_t stream, uint64_t 
     }
 }
 
+// The upper 53 of 64 bits, exactly scaled.
 double ley_random_uniform(uint64_t seed, uint64_t stream, uint64_t index) {
     uint32_t block[4];
     // 53 bits, the most a double keeps: 0 .. 1 - 2^-53, every value equally likely.

@@ -33,6 +33,7 @@ enum ley_status ley_fail_within(enum ley_status status, const char *prefix) {
     return ley_fail(status, "%s: %s", prefix, inner);
 }
 
+// Kept until this thread fails again; success does not clear it.
 const char *ley_error_text(void) {
     return error_text;
 }

@@ -36,6 +36,7 @@ static size_t matching_bytes(const char *text, size_t n, size_t *want) {
     return have;
 }
 
+// A character is valid only as a whole: "cut off" is told from "wrong" by the hold below.
 size_t ley_utf8_length(const char *text, size_t n) {
     size_t want;
     return matching_bytes(text, n, &want) == want ? want : 0;

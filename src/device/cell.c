@@ -31,6 +31,7 @@ static double linear_current(const struct ley_cell *cell, double u_v) {
     return cell->spec.slope_a_per_v * u_v;
 }
 
+// The f32 forms round their constants first: what a float32 kernel would hold.
 static float linear_current_f32(const struct ley_cell *cell, float u_v) {
     return (float)cell->spec.slope_a_per_v * u_v;
 }
@@ -112,6 +113,7 @@ struct ley_decay ley_cell_decay(const struct ley_cell *cell, double age_s) {
     }
 }
 
+// One indirect call a cell: the law is chosen once, not per read.
 double ley_cell_current(const struct ley_cell *cell, double u_v) {
     return cell->ops->current(cell, u_v);
 }

@@ -31,6 +31,7 @@ static double limited_slope(const struct point *p) {
     return (w0 + w1) / (w0 / s0 + w1 / s1);
 }
 
+// Points are copied with their slopes beside them, so a value touches two neighbours in memory.
 enum ley_status ley_curve_create(struct ley_curve **curve, const double *x, const double *y,
                                  int n) {
     LEY_ASSERT(n >= 2);

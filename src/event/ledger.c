@@ -25,6 +25,7 @@ static const void *field_of(const struct ley_ledger *ledger, const struct ley_ev
     return (const char *)ledger + event->offset;
 }
 
+// Counts above 2^53 would be rounded here; no run gets there.
 double ley_ledger_value(const struct ley_ledger *ledger, const struct ley_event *event) {
     const void *field = field_of(ledger, event);
     return event->is_count ? (double)*(const uint64_t *)field : *(const double *)field;

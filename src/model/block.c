@@ -218,6 +218,7 @@ const struct ley_block_type *ley_block_type_named(const char *name) {
     return NULL;
 }
 
+// Plain floats count as blocks of one weight and are converted in one loop.
 void ley_blocks_decode(float *out, const struct ley_block_type *type, const uint8_t *blocks,
                        int64_t n_blocks) {
     if (!type->decode) {
@@ -249,6 +250,7 @@ static void encode_q8_0(uint8_t *block, const float *in) {
     }
 }
 
+// One block at a time: writing happens once a conversion.
 void ley_blocks_encode(uint8_t *blocks, const struct ley_block_type *type, const float *in,
                        int64_t n_blocks) {
     for (int64_t i = 0; i < n_blocks; i++) {

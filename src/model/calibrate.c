@@ -314,6 +314,8 @@ static enum ley_status run_text(struct calibration *calibration, const struct le
     return status;
 }
 
+// Order: the chip must be sound before the set exists, and the set before the text runs. The
+// report's sum becomes a mean over all heads of all layers.
 enum ley_status ley_model_calibrate(struct ley_scaler_set *set,
                                     struct ley_calibration_report *report,
                                     const struct ley_model *model,

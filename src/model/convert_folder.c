@@ -307,6 +307,7 @@ static enum ley_status write_item(FILE *out, const struct item *item, const stru
     return status;
 }
 
+// Offsets in the header were summed in this order: nothing may be left out or padded between.
 static enum ley_status write_tensors(FILE *out, const struct plan *plan) {
     LEY_TRY(write_header(out, plan));
     for (size_t i = 0; i < plan->n && !ferror(out); i++) {
@@ -317,6 +318,7 @@ static enum ley_status write_tensors(FILE *out, const struct plan *plan) {
 
 // ---- the folder
 
+// config.json first: without weights it is harmless, weights without it are not usable.
 static enum ley_status write_files(struct ley_outdir *outdir, const struct plan *plan,
                                    const struct ley_block_type *type, double factor) {
     FILE *config, *tensors;
@@ -334,6 +336,7 @@ static enum ley_status write_files(struct ley_outdir *outdir, const struct plan 
     return ley_outdir_commit(outdir);
 }
 
+// What a folder cannot hold is refused before the folder is made.
 static enum ley_status write_folder(struct ley_conversion *done, const char *path,
                                     struct plan *plan, const struct ley_block_type *type) {
     struct ley_outdir *outdir;
@@ -351,6 +354,7 @@ static enum ley_status write_folder(struct ley_conversion *done, const char *pat
     return status;
 }
 
+// Weights are read in halves, as Hugging Face stores them, whatever the input has.
 enum ley_status ley_model_convert_folder(struct ley_conversion *done, const char *path,
                                          const struct ley_model_file *file,
                                          const struct ley_block_type *type) {

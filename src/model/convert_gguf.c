@@ -35,6 +35,7 @@ static bool has_prefix(const struct ley_gguf_pair *pair, const char *prefix) {
     return pair->key.n >= n && memcmp(pair->key.text, prefix, n) == 0;
 }
 
+// The whole key, not a prefix.
 static bool is_key(const struct ley_gguf_pair *pair, const char *key) {
     return pair->key.n == strlen(key) && has_prefix(pair, key);
 }
@@ -255,6 +256,7 @@ static void report(struct ley_conversion *done, const struct plan *plan,
     }
 }
 
+// Weights are read in pairs, as llama.cpp rotates them, whatever the input has.
 enum ley_status ley_model_convert_gguf(struct ley_conversion *done, const char *path,
                                        const struct ley_model_file *file,
                                        const struct ley_block_type *type,

@@ -126,6 +126,8 @@ static enum ley_status check(const struct ley_session *session, const int32_t *t
     return LEY_OK;
 }
 
+// Two ways to one result (DESIGN.md): an empty session takes all tokens in parallel and fills its
+// caches or banks on the way, one that holds tokens already goes on token by token.
 enum ley_status ley_session_feed(float *logits, struct ley_session *session, const int32_t *tokens,
                                  int64_t n_tokens, const struct ley_feed *feed) {
     static const struct ley_feed plain = {0};

@@ -327,6 +327,7 @@ enum ley_status ley_gguf_read(struct ley_gguf *gguf, const uint8_t *bytes, size_
     return status;
 }
 
+// Only the tables are ours: names, values and data belong to the mapped file.
 void ley_gguf_destroy(struct ley_gguf *gguf) {
     ley_free(gguf->pair);
     ley_free(gguf->tensor);
@@ -341,6 +342,7 @@ const struct ley_gguf_pair *ley_gguf_find(const struct ley_gguf *gguf, const cha
                : NULL;
 }
 
+// By name; bsearch needs a struct of the same kind to compare with.
 const struct ley_gguf_tensor *ley_gguf_find_tensor(const struct ley_gguf *gguf, const char *name) {
     const struct ley_gguf_tensor wanted = {.name = {name, strlen(name)}};
     return gguf->n_tensors ? bsearch(&wanted, gguf->tensor, (size_t)gguf->n_tensors, sizeof wanted,
@@ -377,12 +379,14 @@ double ley_gguf_item(const struct ley_gguf_pair *pair, uint64_t i) {
     }
 }
 
+// An array is no number, even one of length 1.
 double ley_gguf_number(const struct ley_gguf *gguf, const char *key, double otherwise) {
     const struct ley_gguf_pair *pair = ley_gguf_find(gguf, key);
     bool is_number = pair && !pair->is_array && pair->type != LEY_GGUF_STRING;
     return is_number ? ley_gguf_item(pair, 0) : otherwise;
 }
 
+// The value of a string in the file is its length (8 bytes), then its bytes.
 struct ley_string ley_gguf_string(const struct ley_gguf *gguf, const char *key) {
     const struct ley_gguf_pair *pair = ley_gguf_find(gguf, key);
     if (!pair || pair->is_array || pair->type != LEY_GGUF_STRING) {

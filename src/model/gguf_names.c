@@ -105,6 +105,7 @@ bool gguf_pre_find(enum ley_pre_tokenizer *pre, const char *name) {
     return false;
 }
 
+// The first name in the table is the usual one; "default" is never reached for a kind in it.
 const char *gguf_pre_name(enum ley_pre_tokenizer pre) {
     for (int i = 0; i < N_PRE_NAMES; i++) {
         if (pre_names[i].pre == pre) {

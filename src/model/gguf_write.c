@@ -61,6 +61,7 @@ static void put(struct ley_gguf_builder *builder, const void *bytes, size_t n) {
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "GGUF is written on little-endian machines");
 
+// Integers lie in the file as they lie in memory, see the assertion above.
 static void put_u32(struct ley_gguf_builder *builder, uint32_t x) {
     put(builder, &x, sizeof x);
 }

@@ -49,6 +49,7 @@ const char *hf_json_text(const struct cJSON *object, const char *key) {
     return text ? text : "";
 }
 
+// Only true and false count: "true" as a text or 1 as a number is neither.
 bool hf_json_flag(const struct cJSON *object, const char *key, bool otherwise) {
     const struct cJSON *item = hf_json_get(object, key);
     return cJSON_IsBool(item) ? cJSON_IsTrue(item) : otherwise;
@@ -133,6 +134,7 @@ static void spell(char word[MAX_PARTS + 1], const struct cJSON *component, const
     word[n] = '\0';
 }
 
+// Normalizer and pre-tokenizer make the recipe together: neither means anything alone.
 enum ley_status hf_json_recipe(struct hf_recipe *recipe, const struct cJSON *root) {
     static const struct {
         const char *normalizer, *pre_tokenizer;

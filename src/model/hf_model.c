@@ -245,6 +245,7 @@ static enum ley_status place_all(struct opening *opening) {
     return place_rope_factors(opening);
 }
 
+// config.json first: everything later is checked against it.
 static enum ley_status open_all(struct opening *opening) {
     LEY_TRY(read_config(opening));
     name_model(opening->file);

@@ -64,6 +64,7 @@ const char *hf_name_prefix(enum ley_family family) {
     return family == LEY_FAMILY_GPT2 ? "transformer." : "model.";
 }
 
+// "prefix" + "h.N." or "layers.N." + name for weights of layers, "prefix" + name for the others.
 void hf_name_format(char out[HF_NAME_BYTES], const struct ley_model_config *config,
                     const struct hf_name *row, int layer) {
     const char *prefix = hf_name_prefix(config->family);

@@ -392,6 +392,7 @@ enum ley_status ley_hf_vocab_read(struct ley_hf_vocab **out, const struct ley_hf
     return LEY_OK;
 }
 
+// A half-read vocabulary is accepted: what was not made is NULL.
 void ley_hf_vocab_destroy(struct ley_hf_vocab *hf) {
     if (hf) {
         string_map_destroy(&hf->map);
@@ -445,6 +446,7 @@ static enum ley_status load_files(struct ley_hf_files *files, const char *folder
     return read_optional(&files->chat_template, folder, "chat_template.jinja");
 }
 
+// Files are read whole, copied from and freed: nothing stays mapped.
 enum ley_status ley_hf_vocab_load(struct ley_hf_vocab **out, const char *path) {
     struct ley_hf_files files = {.tokenizer = {NULL, 0}};
     *out = NULL;

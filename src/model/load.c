@@ -187,6 +187,7 @@ static size_t longest_row(const struct ley_model_config *config) {
     return (size_t)longest;
 }
 
+// The buffer takes at least one whole row, however wide the model is.
 enum ley_status ley_model_load(struct ley_model *model, const struct ley_weight_source *source) {
     size_t longest = longest_row(&model->config);
     struct loader loader = {model, source, NULL, longest > PIECE_VALUES ? longest : PIECE_VALUES};

@@ -52,6 +52,7 @@ static struct pair *find(const struct pair_table *table, uint64_t key) {
     return &table->pair[at];
 }
 
+// Lower rank = earlier merge: a vocabulary that makes one token in two ways keeps the earlier.
 void pair_table_insert(struct pair_table *table, int32_t left, int32_t right, uint32_t rank,
                        int32_t merged) {
     struct pair *pair = find(table, key_of(left, right));

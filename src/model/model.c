@@ -49,6 +49,7 @@ static void destroy_layer(struct ley_layer *layer) {
     ley_attention_destroy(layer->attention);
 }
 
+// Accepts a model in any state of making. The engine goes last: layers hold its memory objects.
 void ley_model_destroy(struct ley_model *model) {
     if (!model) {
         return;

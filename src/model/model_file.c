@@ -13,6 +13,7 @@
 #include "model/gguf_write.h"
 #include "model/model_file_impl.h"
 
+// Weights that are not per layer lie in layer 0.
 struct ley_stored *ley_stored_at(struct ley_model_file *file, enum ley_weight weight, int layer) {
     return &file->stored[(size_t)layer * LEY_N_WEIGHTS + weight];
 }
@@ -112,6 +113,7 @@ static enum ley_status open_model(struct ley_model_file *file, bool is_folder) {
     return ley_stored_check(file);
 }
 
+// *file is set only when everything has been found and checked.
 enum ley_status ley_model_file_open(struct ley_model_file **file, const char *path) {
     struct ley_model_file *made;
     bool is_folder = false;
@@ -222,6 +224,7 @@ struct ley_weight_source ley_model_file_source(const struct ley_model_file *file
 
 // ---- vocabulary
 
+// Both formats fill the same struct; what differs is who owns its lists.
 enum ley_status ley_model_file_vocab(struct ley_model_file *file, struct ley_vocab *vocab) {
     if (file->is_gguf) {
         LEY_TRY(ley_gguf_model_vocab(file, vocab));
@@ -301,6 +304,7 @@ const char *ley_model_file_scaler_origin(const struct ley_model_file *file) {
     return file->origin;
 }
 
+// As YAML text; n = 0 where the file carries none.
 struct ley_string ley_model_file_hardware(const struct ley_model_file *file) {
     return ley_gguf_string(&file->gguf, "leyden.hardware");
 }

@@ -227,6 +227,8 @@ static void add_file(struct cJSON *root, const struct ley_model_file *file) {
     cJSON_AddNumberToObject(root, "file_bytes", n_bytes);
 }
 
+// The order of keys is the order in which people read them. NULL only when not even the root could
+// be made; what fails later leaves its member out.
 struct cJSON *ley_model_file_json(struct ley_model_file *file, bool with_tensors) {
     struct totals totals = {.n_types = 0};
     struct cJSON *root = cJSON_CreateObject();

@@ -42,6 +42,7 @@ struct pre_tokenizer {
     pcre2_match_context *context;
 };
 
+// What hf_json.c compares a tokenizer.json with: recognised by spelling, never interpreted.
 const char *pre_tokenizer_source(enum ley_pre_tokenizer kind) {
     return expressions[kind].source;
 }
@@ -87,6 +88,7 @@ void pre_tokenizer_destroy(struct pre_tokenizer *pre) {
     }
 }
 
+// The match data belong to the walk, so threads may share one pre-tokenizer.
 enum ley_status piece_walk_create(struct piece_walk *walk, const struct pre_tokenizer *pre,
                                   const char *text, size_t n) {
     *walk = (struct piece_walk){.pre = pre, .text = text, .n = n};

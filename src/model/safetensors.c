@@ -259,6 +259,7 @@ static enum ley_status read_all(struct ley_safetensors *safetensors, struct cont
     return check_tensors(safetensors, container->name);
 }
 
+// Nothing is kept of a file that fails: the struct is zeroed again.
 enum ley_status ley_safetensors_read(struct ley_safetensors *safetensors, const uint8_t *bytes,
                                      size_t n_bytes, const char *name) {
     struct container container = {.name = name};
@@ -276,6 +277,7 @@ void ley_safetensors_destroy(struct ley_safetensors *safetensors) {
     *safetensors = (struct ley_safetensors){.n_tensors = 0};
 }
 
+// Binary search by name; the tables were sorted by check_tensors.
 const struct ley_safetensor *ley_safetensors_find(const struct ley_safetensors *safetensors,
                                                   const char *name) {
     const struct ley_safetensor wanted = {.name = name};
@@ -366,6 +368,7 @@ static enum ley_status read_index(struct ley_shard_index *index, struct ley_stri
     return number_files(index, name);
 }
 
+// Likewise for an index.
 enum ley_status ley_shard_index_read(struct ley_shard_index *index, struct ley_string text,
                                      const char *name) {
     *index = (struct ley_shard_index){.n_files = 0};

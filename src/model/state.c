@@ -35,6 +35,7 @@ static enum ley_status fill(struct ley_session *session) {
     return ley_session_reserve(session, 1);
 }
 
+// A window bounds the ring of the digital cache; analog layers have rings of their own (M15).
 enum ley_status ley_session_create(struct ley_session **session, const struct ley_model *model,
                                    int64_t n_batch, int64_t max_tokens) {
     LEY_ASSERT(n_batch >= 1 && max_tokens >= 1);

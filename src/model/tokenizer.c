@@ -267,6 +267,7 @@ static enum ley_status encode(struct encoder *encoder, struct ley_string text, u
     return LEY_OK;
 }
 
+// The workspace is made for each call: a tokenizer is shared by threads and stays read only.
 enum ley_status ley_tokenizer_encode(struct ley_tokens *tokens,
                                      const struct ley_tokenizer *tokenizer, const char *text,
                                      size_t n_bytes, unsigned flags) {

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+// Adds half a unit less one plus the last kept bit, then cuts: ties go to even, and a carry may
+// rightly reach the exponent or make infinity.
 void ley_bf16_from_float(uint16_t *out, const float *in, size_t n) {
     for (size_t i = 0; i < n; i++) {
         uint32_t bits;
@@ -15,6 +17,7 @@ void ley_bf16_from_float(uint16_t *out, const float *in, size_t n) {
     }
 }
 
+// A bf16 is the upper half of a float32, so nothing has to be computed.
 void ley_bf16_to_float(float *out, const uint16_t *in, size_t n) {
     for (size_t i = 0; i < n; i++) {
         uint32_t bits = (uint32_t)in[i] << 16;

@@ -56,6 +56,7 @@ void ley_embedding_load(struct ley_embedding *embedding, const float *rows, int6
     }
 }
 
+// bf16 rows are widened, exactly.
 void ley_embedding_read(float *out, const struct ley_embedding *embedding, int64_t row) {
     LEY_ASSERT(row >= 0 && row < embedding->n_rows);
     size_t place = (size_t)row * embedding->n;

@@ -29,6 +29,7 @@ enum ley_status ley_dnnl_status(dnnl_status_t status, const char *what) {
                     "oneDNN cannot %s (status %d)", what, (int)status);
 }
 
+// ORDER ley_nn_dtype
 const char *ley_nn_dtype_name(enum ley_nn_dtype dtype) {
     static const char *const name[] = {"auto", "f32", "bf16"};
     return name[dtype];
@@ -57,6 +58,7 @@ static enum ley_status start(struct ley_engine *engine, enum ley_nn_dtype dtype)
         "make a stream");
 }
 
+// One for each model.
 enum ley_status ley_engine_create(struct ley_engine **engine, enum ley_nn_dtype dtype) {
     struct ley_engine *made = ley_alloc(1, sizeof *made);
     *engine = NULL;
@@ -84,6 +86,7 @@ static void destroy_kernel(struct ley_kernel *kernel) {
     ley_free(kernel);
 }
 
+// Kernels first: their primitives refer to the engine.
 void ley_engine_destroy(struct ley_engine *engine) {
     if (!engine) {
         return;

@@ -72,6 +72,7 @@ static enum ley_status allocate(struct ley_linear *linear) {
                            "hold a bias");
 }
 
+// Shapes that several layers share have one kernel; each layer has its own packed weights.
 enum ley_status ley_linear_create(struct ley_linear **linear, struct ley_engine *engine, int n_in,
                                   int n_out, bool has_bias) {
     LEY_ASSERT(n_in >= 1 && n_out >= 1);
@@ -218,6 +219,7 @@ void ley_linear_forward(float *y, const struct ley_linear *linear, const float *
     }
 }
 
+// As packed, padding of the layout included.
 size_t ley_linear_bytes(const struct ley_linear *linear) {
     size_t n_bias = linear->bias ? (size_t)linear->kernel->n_out * sizeof(float) : 0;
     return linear->n_bytes + n_bias;

@@ -13,6 +13,7 @@ struct ley_rotary {
     double *frequency; // [n_pairs] radians per position
 };
 
+// Frequencies fall geometrically from 1 to about 1 / base radians a token; `factor` stretches them.
 enum ley_status ley_rotary_create(struct ley_rotary **rotary, int n_rotating, double base,
                                   bool pairs_adjacent, const float *factor) {
     LEY_ASSERT(n_rotating >= 2 && n_rotating % 2 == 0);

@@ -149,6 +149,7 @@ static attend_function *choose_attend(void) {
     return attend_plain;
 }
 
+// A query never sees more keys than its window.
 int64_t ley_softmax_scratch_size(const struct ley_softmax_shape *shape, int64_t n_tokens) {
     bool is_cut = shape->window > 0 && shape->window < n_tokens;
     return ((is_cut ? shape->window : n_tokens) + LANES - 1) / LANES * LANES; // whole cache lines

@@ -198,6 +198,7 @@ enum ley_status ley_npy_read(struct ley_tensor *tensor, const char *bytes, size_
     return LEY_OK;
 }
 
+// The file is held once more than its array while it is converted, then freed.
 enum ley_status ley_npy_load(struct ley_tensor *tensor, const char *path) {
     char *bytes;
     size_t n_bytes;
@@ -208,6 +209,7 @@ enum ley_status ley_npy_load(struct ley_tensor *tensor, const char *path) {
     return status;
 }
 
+// Always version 1.0 and C order; short writes show in ferror, which the caller asks.
 void ley_npy_write(FILE *file, const struct ley_tensor *tensor) {
     static const char *const descr[] = {[LEY_F32] = "<f4", [LEY_F64] = "<f8", [LEY_I32] = "<i4"};
     char shape[256], text[512];
