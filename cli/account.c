@@ -37,6 +37,7 @@ static void print_chip(const struct account *account, const struct language *lan
         (double)total->cells_written / n, (double)(total->k_cell_reads + total->v_cell_reads) / n,
         1e12 * (total->k_charge_c + total->v_charge_c) / n, (double)total->score_conversions / n,
         (double)total->output_conversions / n, (double)total->counter_ticks / n);
+    // Of all score conversions: zero ones send no pulse (M11), saturated ones the longest.
     fprintf(stderr,
             "signals    scores %.1f %% zero, %.2f %% saturated; outputs %.2f %% saturated\n",
             100 * ratio((double)total->zero_scores, (double)total->score_conversions),

@@ -51,6 +51,8 @@ static enum ley_status calibrate(struct language *language, const struct options
     if (!o->out) {
         return ley_fail(LEY_E_ARGUMENT, "-o OUT.gguf is missing");
     }
+    // Analog hardware is needed even though the model runs digitally: it is calibrated for that
+    // chip.
     LEY_TRY(session_hardware(&language->hardware, &o->language.hw));
     if (o->file) {
         LEY_TRY(ley_file_read(&text, &n, o->file, (size_t)1 << 26));

@@ -28,6 +28,7 @@ static enum ley_status diff(const struct ley_hardware *hardware, const char *nam
     const struct ley_param_table *table = ley_hardware_params();
     LEY_TRY(ley_hardware_load(&other, other_name));
     printf("%-22s %-24s %s\n", "parameter", name, other_name);
+    // Every parameter of the table, in its order; equal ones are not shown.
     for (int i = 0; i < table->n_rows; i++) {
         char a[LEY_PATH_BYTES], b[LEY_PATH_BYTES];
         ley_param_format(a, sizeof a, &table->rows[i], hardware);
@@ -55,6 +56,7 @@ int cmd_config(int argc, char **argv) {
         return EXIT_USAGE;
     }
     struct ley_hardware hardware;
+    // Whatever is to be done, the hardware has to load with its overrides.
     enum ley_status status = session_hardware(&hardware, &hw);
     if (status == LEY_OK && !is_diff) {
         status = validate(&hardware);

@@ -53,6 +53,7 @@ static enum ley_status convert(const struct options *o) {
     struct ley_conversion done = {0};
     struct ley_vocab vocab;
     const struct ley_block_type *type = NULL;
+    // The slash decides the format of the output; the input's is seen when it is opened.
     bool to_folder = o->out[strlen(o->out) - 1] == '/';
     LEY_TRY(find_type(&type, o->type, to_folder));
     LEY_TRY(ley_model_file_open(&file, o->model));
@@ -63,6 +64,7 @@ static enum ley_status convert(const struct options *o) {
     LEY_TRY(status);
     printf("written %s: %d tensors, %.1f MB, matrices as %s\n", o->out, done.n_tensors,
            (double)done.n_bytes / 1e6, type->name);
+    // Said because a file asked for in q8_0 is then not all of it.
     if (done.n_kept_wider > 0) {
         printf("%d matrices are F16: their rows are no whole number of blocks\n",
                done.n_kept_wider);

@@ -121,6 +121,7 @@ static void print_text(const struct cJSON *root) {
     print_shape(root);
     print_tokenizer(root);
     printf("memory       %.1f MB as bf16, %.1f MB as f32\n", mega(number(root, "bytes_as_bf16")),
+           // What the simulator would take, not what the file takes.
            mega(number(root, "bytes_as_f32")));
     printf("KV cache     %.0f bytes a token in f16, %.1f MB for the whole context\n",
            number(root, "kv_bytes_per_token_f16"),

@@ -63,6 +63,7 @@ int cmd_params(int argc, char **argv) {
     }
     const struct ley_param_table *table = ley_hardware_params();
     int n_shown = 0;
+    // The frame of a list or a table, around rows that are printed one by one.
     printf(json       ? "["
            : markdown ? "| parameter | default | unit | range | meaning | MODEL.md |\n"
                         "|---|---|---|---|---|---|\n"
@@ -83,6 +84,7 @@ int cmd_params(int argc, char **argv) {
         }
         n_shown++;
     }
+    // An empty list is still a list; the exit code tells that nothing matched.
     printf(json ? "\n]\n" : "");
     if (n_shown == 0) {
         fprintf(stderr, "leyden params: no key contains '%s'; leyden params lists all\n",

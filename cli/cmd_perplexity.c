@@ -39,6 +39,7 @@ static double mean_of(const struct result *result) {
 }
 
 // Standard error of the perplexity: exp(mean) times that of the mean.
+// Predictions count as independent: an estimate, as neighbours in a text are not.
 static double error_of(const struct result *result) {
     double n = (double)result->n_predictions, mean = mean_of(result);
     double variance = result->sum_square / n - mean * mean;

@@ -20,6 +20,7 @@ static void print_help(const struct command *command, const struct option_row *r
         if (rows[i].letter) {
             snprintf(letter, sizeof letter, "-%c, ", rows[i].letter);
         }
+        // "-x, --name ARG" on the left, help on the right; options without a letter are indented.
         snprintf(left, sizeof left, "%s--%s%s%s", letter, rows[i].name, rows[i].argument ? " " : "",
                  rows[i].argument ? rows[i].argument : "");
         printf("  %-30s %s\n", left, rows[i].help);
@@ -35,6 +36,7 @@ static int fail_unknown(const struct command *command, const struct option_row *
                         const char *name, int n_name) {
     char word[64];
     snprintf(word, sizeof word, "%.*s", n_name, name);
+    // The answer for an empty table: --help is an option of every command.
     const char *nearest = "help";
     int best = INT_MAX;
     for (int i = 0; i < n_rows; i++) {
@@ -62,6 +64,7 @@ static int store(const struct command *command, const struct option_row *row, co
         *(const char **)row->value = text;
         break;
     case OPTION_REPEAT: {
+        // A list of fixed room, whose texts stay in argv.
         struct text_list *list = row->value;
         is_bad = list->n == (int)(sizeof list->text / sizeof list->text[0]);
         if (!is_bad) {
@@ -97,6 +100,7 @@ static const struct option_row *find(const struct option_row *rows, int n_rows, 
     *attached = NULL;
     for (int i = 0; i < n_rows; i++) {
         size_t n = strlen(rows[i].name);
+        // The name must end where the word ends or where "=" begins: --ring is not --ring-size.
         if (text[1] == '-' && strncmp(text + 2, rows[i].name, n) == 0 &&
             (text[2 + n] == '\0' || text[2 + n] == '=')) {
             *attached = text[2 + n] ? text + 3 + n : NULL;

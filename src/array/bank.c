@@ -110,6 +110,7 @@ static void write_cells(double *u, const struct ley_bank *bank, const double *x_
 void ley_bank_write(struct ley_bank *bank, const double *k_v, const double *v_v, double t_s,
                     struct ley_ledger *ledger) {
     advance(bank, t_s);
+    // Full ring: this is the column of the token that is R older.
     int64_t c = bank->n_tokens % bank->ring; // M15
     int64_t head_dim = bank->tile.head_dim;
     write_cells(bank->k_u + c * head_dim, bank, k_v, ledger);

@@ -134,6 +134,7 @@ double ley_hardware_busy_s(const struct ley_hardware *hardware, int n_queries_pe
 // Pairs are checked in the order of the signal path; the time budget, which depends on all, last.
 enum ley_status ley_hardware_check(const struct ley_hardware *hardware, int n_queries_per_bank) {
     const struct ley_converter_spec *converter = &hardware->converter;
+    // Level counts of 1 would make a step of infinity: (high - low) / 0.
     if (converter->q_levels == 1 || converter->kv_levels == 1 || converter->output_levels == 1) {
         return ley_fail(LEY_E_ARGUMENT,
                         "%s is 1: a converter has at least 2 levels (0: continuous)",
@@ -141,10 +142,12 @@ enum ley_status ley_hardware_check(const struct ley_hardware *hardware, int n_qu
                         : converter->kv_levels == 1 ? "dac.kv_levels"
                                                     : "output.levels");
     }
+    // Cells leak towards V_ref, so it has to be a voltage that a cell can hold.
     if (hardware->cell.v_ref_v > hardware->cell.v_dd_v) {
         return ley_fail(LEY_E_ARGUMENT, "cell.v_ref_v is %g V, above cell.v_dd_v = %g V",
                         hardware->cell.v_ref_v, hardware->cell.v_dd_v);
     }
+    // A column must not be overwritten while a query can still see it.
     if (hardware->array.ring != 0 && hardware->array.ring < hardware->array.window) {
         return ley_fail(LEY_E_ARGUMENT,
                         "array.ring is %d, shorter than array.window = %d; give the "

@@ -26,6 +26,7 @@ static enum ley_status create_scalers(struct ley_attention *attention) {
         if (!scaler) {
             return ley_fail_memory("scalers", (size_t)n, sizeof *scaler);
         }
+        // a = 1, and b = V_ref for what is stored: M18.
         for (int h = 0; h < n; h++) {
             scaler[h] =
                 ley_scaler_initial((enum ley_signal)signal, attention->hardware.cell.v_ref_v);

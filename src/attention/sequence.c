@@ -184,6 +184,7 @@ static bool run_pairs(struct scratch *scratch, const struct run *run, int64_t n_
 static enum ley_status prepare(struct run *run, struct scratch **scratch, int n_threads,
                                int64_t n_pairs, const struct ley_ledger *ledger) {
     const struct ley_hardware *hardware = &run->attention->hardware;
+    // Lags beyond the window are gated and need no decay.
     int64_t n_lags =
         run->n_tokens < hardware->array.window ? run->n_tokens : hardware->array.window;
     *scratch = ley_alloc((size_t)n_threads, sizeof **scratch);

@@ -54,6 +54,7 @@ static struct ley_reading count_pulse(const struct ley_converter_spec *spec, dou
 // Saturation is told from the unclipped value; a full-scale input counts as saturated.
 struct ley_reading ley_charge_to_count(const struct ley_converter_spec *spec, double a_a,
                                        double phase_s, struct ley_ledger *ledger) {
+    // Two clips of one value: what saturates is told from x, what is counted from `clipped`.
     double x = a_a / spec->output_i_sat_a;
     double clipped = x < -1 ? -1 : x > 1 ? 1 : x;
     struct ley_reading reading = count_pulse(spec, clipped);

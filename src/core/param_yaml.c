@@ -74,6 +74,7 @@ static enum ley_status set_value(struct reader *reader, const char *name, const 
         return LEY_OK;
     }
     char key[KEY_BYTES * 2], where[KEY_BYTES * 4];
+    // "group.name", the key as `--set` knows it.
     snprintf(key, sizeof key, "%s%s%s", reader->group, *reader->group ? "." : "", name);
     if (strlen(key) >= KEY_BYTES) {
         return fail_at(reader, "a key is too long");

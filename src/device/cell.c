@@ -101,6 +101,7 @@ double ley_cell_write(const struct ley_cell *cell, double w_v) {
 // M7: delta = exp(-age / tau). In long double, then rounded: the exp of the C library for double
 // has variants per instruction set that may differ in the last bit; the extended one has not.
 struct ley_decay ley_cell_decay(const struct ley_cell *cell, double age_s) {
+    // A read before its write would make charge grow.
     LEY_ASSERT(age_s >= 0);
     double delta = (double)expl(-(long double)age_s / (long double)cell->spec.tau_s);
     switch (cell->spec.leakage) {

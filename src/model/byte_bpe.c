@@ -86,6 +86,7 @@ enum ley_status byte_bpe_build(struct ley_tokenizer *tokenizer, const struct ley
     for (uint32_t byte = 0; byte < 256; byte++) {
         char text[4];
         size_t n = ley_utf8_encode(text, point_of(byte));
+        // -1 where the vocabulary has no token for a byte: such bytes are lost and counted.
         tokenizer->byte_id[byte] = string_map_find(&tokenizer->map, (struct ley_string){text, n});
     }
     LEY_TRY(pair_table_create(&tokenizer->pairs, (size_t)vocab->n_merges));
@@ -118,6 +119,7 @@ static enum ley_status encode_piece(struct encoder *encoder, struct ley_string p
     }
     LEY_TRY(merger_reserve(&encoder->merger, piece.n));
     struct symbol *symbol = encoder->merger.symbol;
+    // n counts symbols kept, so a lost byte leaves no hole in the list.
     size_t n = 0;
     for (size_t i = 0; i < piece.n; i++) {
         int32_t id = tokenizer->byte_id[(unsigned char)piece.text[i]];

@@ -90,6 +90,8 @@ static double fit_line(struct ley_scaler *line, const double *want, const double
 
 // Runs the group with the scalers that its attention holds now and fits every head's line.
 static enum ley_status try_scalers(struct group *group) {
+    // S5.2: what is fitted here is what the digital output scaler can mend for free; only the rest
+    // counts.
     int64_t n = group->n_tokens * group->head_dim;
     // a = 1, b = 0: fit_line wants what the arrays give, before any output scaler.
     for (int g = 0; g < group->n_queries; g++) {
@@ -121,6 +123,7 @@ static void set_key(struct group *group, int choice) {
 
 // The shared choice with the least unexplained variance, summed over the heads of the group.
 static enum ley_status search_key(struct group *group) {
+    // Sums over the heads of the group: they share the keys, so they have to agree.
     int best = 0;
     double least = INFINITY;
     for (int choice = 0; choice < N_SHARED; choice++) {
@@ -160,6 +163,7 @@ static enum ley_status search_query(struct group *group) {
             }
         }
     }
+    // From here on the attention holds the best scalers of q; search_key left those of k.
     memcpy(scaler, best, (size_t)group->n_queries * sizeof *scaler);
     return LEY_OK;
 }
@@ -177,6 +181,7 @@ static void copy_heads(struct group *group, const struct ley_observation *seen, 
     int64_t out_stride = (int64_t)seen->n_query_heads * D;
     for (int64_t t = 0; t < T; t++) {
         for (int64_t d = 0; d < D; d++) {
+            // Query head h * G + g reads key-value head h.
             for (int64_t g = 0; g < group->n_queries; g++) {
                 int64_t head = h * group->n_queries + g;
                 group->q[(g * T + t) * D + d] = seen->q[t * seen->stride + head * D + d];
@@ -237,6 +242,7 @@ static enum ley_status calibrate_head(struct calibration *calibration, double *u
     if (status == LEY_OK) {
         status = search(&group);
     }
+    // Scalers of q and output per query head, of k and v once for the group (M18).
     for (int g = 0; status == LEY_OK && g < group.n_queries; g++) {
         int head = h * group.n_queries + g;
         ley_scaler_set_at(set, LEY_SIGNAL_Q, seen->layer)[head] =

@@ -21,6 +21,7 @@ static bool is_given(const struct cJSON *object, const char *key) {
 // A whole number; `otherwise` when absent, and 0 for that: the key is needed.
 static enum ley_status read_size(int *size, const struct cJSON *object, const char *key,
                                  int otherwise) {
+    // hf_json_id gives -1 for what is no whole number, which fails as too small.
     int32_t given = hf_json_id(hf_json_get(object, key));
     bool is_absent = !is_given(object, key);
     if (is_absent ? otherwise == 0 : given < 1) {
@@ -65,6 +66,7 @@ static enum ley_status check_flags(const struct cJSON *root, const struct fixed_
 // files say "type", newer ones "rope_type".
 static enum ley_status read_scaling(struct hf_rope_scaling *scaling, const struct cJSON *rope) {
     const char *type = hf_json_text(rope, "rope_type");
+    // Both spellings; the newer one wins.
     type = type[0] != '\0' ? type : hf_json_text(rope, "type");
     if (type[0] == '\0' || strcmp(type, "default") == 0) {
         return LEY_OK;
@@ -81,6 +83,7 @@ static enum ley_status read_scaling(struct hf_rope_scaling *scaling, const struc
     if (!is_llama3) {
         return LEY_OK;
     }
+    // The three that only llama3 has.
     LEY_TRY(read_number(&scaling->low_factor, rope, "low_freq_factor", 0));
     LEY_TRY(read_number(&scaling->high_factor, rope, "high_freq_factor", 0));
     LEY_TRY(read_number(&scaling->old_context, rope, "original_max_position_embeddings", 0));
@@ -98,6 +101,7 @@ static enum ley_status read_rope(struct hf_config *config, const struct cJSON *r
     const struct cJSON *parameters = hf_json_get(root, "rope_parameters");
     bool is_new = cJSON_IsObject(parameters);
     const struct cJSON *rope = is_new ? parameters : hf_json_get(root, "rope_scaling");
+    // Where the base frequency stands depends on the version too.
     const struct cJSON *holder = is_new && is_given(parameters, "rope_theta") ? parameters : root;
     // Versions put the fraction at the root or into the rotary object; the product is 1 only if
     // both are.
@@ -139,6 +143,7 @@ void hf_config_rope_factors(float *factor, const struct hf_config *config) {
     const struct hf_rope_scaling *scaling = &config->scaling;
     int n = config->model.rope_dim;
     for (int i = 0; i < n / 2; i++) {
+        // In double, rounded once at the end: factors decide angles at far positions.
         double frequency = pow(config->model.rope_base, -2.0 * i / n);
         double divisor = scaling->kind == HF_ROPE_LLAMA3   ? llama3_factor(scaling, frequency)
                          : scaling->kind == HF_ROPE_LINEAR ? scaling->factor
@@ -172,6 +177,7 @@ static enum ley_status read_llama(struct hf_config *config, const struct cJSON *
     LEY_TRY(read_size(&c->n_vocab, root, "vocab_size", 0));
     LEY_TRY(read_size(&c->n_context, root, "max_position_embeddings", 2048));
     LEY_TRY(read_number(&c->norm_eps, root, "rms_norm_eps", 1e-6));
+    // The default is silu, so only another one is an error.
     const char *activation = hf_json_text(root, "hidden_act");
     if (is_given(root, "hidden_act") && strcmp(activation, "silu") != 0) {
         return fail_activation("hidden_act", activation, "silu is");

@@ -127,6 +127,7 @@ static enum ley_status read_tokens(struct ley_hf_vocab *hf, const struct cJSON *
     LEY_TRY(add_tokens(hf, tokens, added));
     LEY_TRY(string_map_create(&hf->map, hf->token, n));
     for (int32_t id = 0; id < hf->vocab.n_tokens; id++) {
+        // Equal texts: the map keeps the lower id.
         string_map_insert(&hf->map, id);
     }
     hf->vocab.token = hf->token;
@@ -173,6 +174,7 @@ static enum ley_status read_merge_lines(struct ley_hf_vocab *hf, struct ley_stri
         n_lines += text.text[i] == '\n';
     }
     LEY_TRY(alloc_merges(hf, n_lines));
+    // A last line without an end counts; empty lines do not.
     for (size_t at = 0, n; at < text.n; at += n + 1) {
         const char *line = text.text + at, *end = memchr(line, '\n', text.n - at);
         n = end ? (size_t)(end - line) : text.n - at;
@@ -249,6 +251,7 @@ static enum ley_status read_ends(struct ley_hf_vocab *hf, struct ley_string text
     const char *const keys[2][2] = {{"bos_token", "bos_token_id"}, {"eos_token", "eos_token_id"}};
     int32_t *const ids[] = {&vocab->bos, &vocab->eos};
     for (int i = 0; i < 2; i++) {
+        // A name in the file wins over a number in it.
         int32_t named = *ids[i] < 0 ? named_token(hf, config, keys[i][0]) : *ids[i];
         *ids[i] = named < 0 ? numbered_token(hf, config, keys[i][1]) : named;
     }
@@ -305,6 +308,7 @@ static enum ley_status read_model(struct ley_hf_vocab *hf, const struct cJSON *r
     const struct cJSON *model = hf_json_get(root, "model");
     const char *type = hf_json_text(model, "type");
     struct hf_recipe recipe;
+    // Other types (WordPiece, Unigram) join by other rules; old files name none and are BPE.
     if (!cJSON_IsObject(model) || (type[0] != '\0' && strcmp(type, "BPE") != 0)) {
         return ley_fail(LEY_E_FORMAT, "tokenizer.json: the model is of type '%.40s'; BPE is known",
                         type);

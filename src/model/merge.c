@@ -23,6 +23,7 @@ static size_t slot_of(const struct pair_table *table, uint64_t key) {
 
 // At most half full, a power of two: probing is short and the mask is enough.
 enum ley_status pair_table_create(struct pair_table *table, size_t capacity) {
+    // At least twice the capacity, so the table is never more than half full.
     size_t n_slots = 16;
     while (n_slots < 2 * capacity) {
         n_slots *= 2;
@@ -89,6 +90,7 @@ static struct candidate heap_pop(struct merger *merger) {
     struct candidate top = heap[0], last = heap[--merger->n_heap];
     size_t at = 0, n = merger->n_heap;
     for (size_t child = 1; child < n; child = 2 * at + 1) {
+        // The smaller child moves up until the last entry fits.
         child += child + 1 < n && heap[child + 1].order < heap[child].order;
         if (heap[child].order >= last.order) {
             break;
@@ -156,6 +158,7 @@ void merger_run(struct merger *merger, const struct pair_table *table, size_t n)
         symbol[i].next = i + 1 < n ? (int32_t)i + 1 : -1;
     }
     merger->n_heap = 0;
+    // Every neighbouring pair is offered once; joins offer the new neighbours.
     for (size_t i = 0; i < n; i++) {
         offer(merger, table, (int32_t)i);
     }

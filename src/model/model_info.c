@@ -54,6 +54,7 @@ static double bytes_of(const struct ley_weight_info *info, const struct ley_stor
 static void add_total(void *context, const struct ley_weight_info *info, int layer,
                       const struct ley_stored *stored) {
     (void)layer;
+    // One entry for each format met, in the order of meeting; sorted later.
     struct totals *totals = context;
     int i = 0;
     while (i < totals->n_types && totals->share[i].type != stored->type) {
@@ -76,6 +77,7 @@ static void add_tensor(void *context, const struct ley_weight_info *info, int la
     struct cJSON *row = cJSON_CreateObject();
     char name[64];
     size_t i = 0;
+    // tolower byte by byte: names are ASCII.
     for (; info->name[i] && i < sizeof name - 1; i++) {
         name[i] = (char)tolower((unsigned char)info->name[i]);
     }
@@ -147,6 +149,7 @@ static void add_rope(struct cJSON *root, struct ley_model_file *file) {
 static void add_memory(struct cJSON *root, const struct ley_model_config *c, double n_parameters) {
     cJSON_AddNumberToObject(root, "bytes_as_f32", 4 * n_parameters);
     cJSON_AddNumberToObject(root, "bytes_as_bf16", 2 * n_parameters);
+    // Two matrices (K and V), two bytes a value.
     cJSON_AddNumberToObject(root, "kv_bytes_per_token_f16",
                             2.0 * 2 * c->n_layers * c->n_kv_heads * c->head_dim);
 }

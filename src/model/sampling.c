@@ -112,6 +112,7 @@ static int32_t keep_top_k(struct ley_sampler *sampler, const float *logits) {
         if (!(choice.logit > -INFINITY)) { // also NaN
             continue;
         }
+        // The first `most` choices fill the heap; later ones have to beat its worst.
         if (n < most) {
             sampler->kept[n] = choice;
             sift_up(sampler->kept, n++);
@@ -138,6 +139,7 @@ static int32_t find_share(const struct choice *kept, int32_t n, double temperatu
     for (int32_t i = 0; i < n; i++) {
         total += weight(kept, i, temperature);
     }
+    // Weights fall along the list, so this stops early as a rule.
     for (int32_t i = 0; i < n; i++) {
         sum += weight(kept, i, temperature);
         if (sum > share * total || (or_reaches && sum == share * total)) {

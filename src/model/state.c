@@ -123,6 +123,7 @@ static enum ley_status reserve_scratch(struct ley_session *session, int64_t n_ke
         return LEY_OK;
     }
     ley_free(scratch->piece);
+    // One block for all threads: piece i begins at i * n.
     scratch->piece = ley_alloc((size_t)(wanted * n_threads), sizeof(float));
     scratch->n = scratch->piece ? wanted : 0;
     session->n_threads = scratch->piece ? n_threads : 0;

@@ -44,6 +44,8 @@ void ley_rotary_destroy(struct ley_rotary *rotary) {
 // Cosine and sine of pair i side by side: the layout ley_rotary_forward reads.
 void ley_rotary_turn(float *turn, const struct ley_rotary *rotary, int64_t position) {
     for (int i = 0; i < rotary->n_pairs; i++) {
+        // Position times frequency in double: at 10^6 tokens float32 would be off by a tenth of a
+        // radian.
         double angle = (double)position * rotary->frequency[i];
         turn[2 * i] = (float)cos(angle);
         turn[2 * i + 1] = (float)sin(angle);

@@ -90,6 +90,7 @@ INLINE float weigh_one(const float *score, const struct ley_kv_rows *rows, int d
 // One query head against keys oldest .. newest of its key-value head.
 INLINE void attend_query(float *out, const float *q, const struct ley_kv_rows *rows, int64_t oldest,
                          int64_t newest, int head_dim, float *score) {
+    // The scale multiplies each score, as the reference does it, in float32.
     float scale = (float)(1 / sqrt((double)head_dim));
     int64_t n_keys = newest - oldest + 1;
     int64_t slot = oldest % rows->ring;
@@ -97,6 +98,7 @@ INLINE void attend_query(float *out, const float *q, const struct ley_kv_rows *r
         score[i] = dot(q, rows->k + slot * rows->stride, head_dim) * scale;
         slot = slot + 1 == rows->ring ? 0 : slot + 1;
     }
+    // One division, then a multiplication for each value of the result.
     float norm = 1 / exponentials(score, n_keys);
     int d = 0;
     for (; d + BLOCK <= head_dim; d += BLOCK) {

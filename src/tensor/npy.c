@@ -33,6 +33,7 @@ static enum ley_status bad(const char *name, const char *what) {
 }
 
 // Checks magic and version and copies the dict literal out, so that string functions may be used.
+// Smallest header: magic, version, two bytes of length.
 static enum ley_status find_header(struct header *header, const unsigned char *bytes,
                                    size_t n_bytes, const char *name) {
     if (n_bytes < N_MAGIC + 4 || memcmp(bytes, magic, N_MAGIC) != 0) {
@@ -170,6 +171,7 @@ static void copy_fortran(struct ley_tensor *tensor, const char *data) {
     for (int64_t n = 0, count = ley_tensor_count(tensor); n < count; n++) {
         int64_t to = 0;
         for (int i = 0; i < tensor->n_dims; i++) {
+            // Where element `index` goes in C order.
             to += index[i] * stride[i];
         }
         memcpy((char *)tensor->data + (size_t)to * size, data + (size_t)n * size, size);

@@ -17,6 +17,7 @@ enum ley_status ley_tensor_create(struct ley_tensor *tensor, enum ley_dtype dtyp
                                   const int64_t *shape) {
     LEY_ASSERT(n_dims >= 0 && n_dims <= LEY_MAX_DIMS);
     *tensor = (struct ley_tensor){.dtype = dtype, .n_dims = n_dims};
+    // Also when a later dimension is 0: the product of those before it must fit all the same.
     size_t count = 1;
     for (int i = 0; i < n_dims; i++) {
         LEY_ASSERT(shape[i] >= 0);
