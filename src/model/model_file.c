@@ -329,12 +329,12 @@ static enum ley_status add_scaler(struct ley_gguf_builder *builder,
     return LEY_OK;
 }
 
-// Keys that Leyden writes itself.
+// Every private key, whoever of this folder wrote it (see also gguf_names_impl.h).
 static bool is_ours(const struct ley_gguf_pair *pair) {
     return pair->key.n > 7 && memcmp(pair->key.text, "leyden.", 7) == 0;
 }
 
-// Everything of the file but our own keys, which are written anew.
+// Everything of the file but private keys; of these, scalers and hardware are written anew.
 static enum ley_status add_pairs(struct ley_gguf_builder *builder,
                                  const struct ley_model_file *file,
                                  const struct ley_scaler_set *set, const char *hardware,
