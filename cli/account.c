@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
+// 0 where nothing was counted, for instance a rate in a run that did nothing.
 static double ratio(double part, double whole) {
     return whole > 0 ? part / whole : 0;
 }
 
+// Query heads on one bank.
 static int n_group(const struct language *language) {
     const struct ley_model_config *config = ley_model_config(language->model);
     return config->n_heads / config->n_kv_heads;
@@ -20,10 +22,12 @@ static double chip_s(const struct language *language) {
            ley_hardware_busy_s(&language->hardware, n_group(language));
 }
 
+// Counts are divided by all tokens fed, prompt included: each was written and read.
 static void print_chip(const struct account *account, const struct language *language) {
     const struct ley_ledger *total = &account->total;
     double n = (double)(account->n_prompt + account->n_generated);
     int ring = ley_hardware_ring(&language->hardware);
+    // At the end: a ring that never filled up holds what was fed.
     int64_t n_used = account->n_tokens < ring ? account->n_tokens : ring;
     fprintf(stderr, "chip       %.4g us of attention a token; ring %lld of %d columns in use\n",
             1e6 * chip_s(language), (long long)n_used, ring);
@@ -34,6 +38,7 @@ static void print_chip(const struct account *account, const struct language *lan
         (double)total->cells_written / n, (double)(total->k_cell_reads + total->v_cell_reads) / n,
         1e12 * (total->k_charge_c + total->v_charge_c) / n, (double)total->score_conversions / n,
         (double)total->output_conversions / n, (double)total->counter_ticks / n);
+    // Of all score conversions: zero ones send no pulse (M11), saturated ones the longest.
     fprintf(stderr,
             "signals    scores %.1f %% zero, %.2f %% saturated; outputs %.2f %% saturated\n",
             100 * ratio((double)total->zero_scores, (double)total->score_conversions),
@@ -41,6 +46,7 @@ static void print_chip(const struct account *account, const struct language *lan
             100 * ratio((double)total->saturated_outputs, (double)total->output_conversions));
 }
 
+// Simulator speed is about this machine, chip numbers about the simulated one: never mixed.
 void account_print(const struct account *account, const struct language *language) {
     fprintf(stderr, "simulator  prompt %lld tokens, %.1f tokens/s; generated %lld, %.1f tokens/s\n",
             (long long)account->n_prompt, ratio((double)account->n_prompt, account->prompt_s),
@@ -54,6 +60,7 @@ void account_print(const struct account *account, const struct language *languag
     }
 }
 
+// Keys end in their unit; shares are of 1, unlike the percent of the printed account.
 void account_add_json(struct cJSON *root, const struct account *account,
                       const struct language *language) {
     const struct ley_ledger *total = &account->total;

@@ -3,6 +3,7 @@
 #include "language.h"
 
 struct account {
+    // tokens fed before the first choice, and tokens chosen
     int64_t n_prompt, n_generated;
     double prompt_s, generate_s; // of the simulator
     struct ley_ledger total;     // of all layers

@@ -23,6 +23,7 @@ static const struct command command = {
     "A token s sits in column s mod ring; a tile converts its own partial output. The published\n"
     "code instead keeps adding tiles: give --ring at least T columns to get its grouping."};
 
+// What the options say; -1 and NAN stand for "not given", so that 0 can be a value.
 struct options {
     struct hardware_options hw;
     const char *q, *k, *v, *scalers, *out, *dump;
@@ -31,6 +32,7 @@ struct options {
     bool no_quant, step, json;
 };
 
+// Everything that lives as long as the run; destroy_arrays frees it all, made or not.
 struct arrays {
     int64_t n_batch, n_tokens;
     struct ley_attention_shape shape;
@@ -47,6 +49,7 @@ struct arrays {
 static enum ley_status load_f64(struct ley_tensor *tensor, const char *path, const char *option) {
     struct ley_tensor file;
     *tensor = (struct ley_tensor){.data = NULL};
+    // Checked in this order, so that the message names the first thing to mend.
     if (!path) {
         return ley_fail(LEY_E_ARGUMENT, "--%s FILE.npy is missing", option);
     }
@@ -66,6 +69,7 @@ static enum ley_status load_f64(struct ley_tensor *tensor, const char *path, con
     if (status == LEY_OK) {
         status = ley_tensor_create(tensor, LEY_F64, file.n_dims, file.shape);
     }
+    // Converted once: everything after this is double.
     for (int64_t i = 0; status == LEY_OK && i < ley_tensor_count(&file); i++) {
         ley_tensor_put(tensor, i, ley_tensor_get(&file, i));
     }
@@ -73,6 +77,7 @@ static enum ley_status load_f64(struct ley_tensor *tensor, const char *path, con
     return status;
 }
 
+// Shapes are compared as bytes: unused dimensions are zero in all of them.
 static enum ley_status check_shapes(struct arrays *arrays) {
     const struct ley_tensor *q = &arrays->q, *k = &arrays->k, *v = &arrays->v;
     char q_shape[128], k_shape[128], v_shape[128];
@@ -91,6 +96,7 @@ static enum ley_status check_shapes(struct arrays *arrays) {
                         "q has %lld heads and k has %lld; the first must be a multiple",
                         (long long)q->shape[1], (long long)k->shape[1]);
     }
+    // The bounds keep heads and widths in an int and their products far from overflow.
     if (q->shape[1] > 65536 || q->shape[3] > 65536 || q->shape[0] > 1 << 30) {
         return ley_fail(LEY_E_SHAPE, "q is %s; at most 65536 heads of width 65536", q_shape);
     }
@@ -101,6 +107,7 @@ static enum ley_status check_shapes(struct arrays *arrays) {
     return LEY_OK;
 }
 
+// In the order of the options; the first that is wrong ends it.
 static enum ley_status load_arrays(struct arrays *arrays, const struct options *options) {
     LEY_TRY(load_f64(&arrays->q, options->q, "q"));
     LEY_TRY(load_f64(&arrays->k, options->k, "k"));
@@ -108,6 +115,7 @@ static enum ley_status load_arrays(struct arrays *arrays, const struct options *
     return check_shapes(arrays);
 }
 
+// Through the parameter table, so that its bounds and messages hold for plain options too.
 static enum ley_status set_number(struct ley_hardware *hardware, const char *key, double value) {
     char text[64];
     snprintf(text, sizeof text, "%.17g", value);
@@ -123,6 +131,7 @@ static enum ley_status load_hardware(struct ley_hardware *hardware, const struct
     if (options->ring >= 0) {
         LEY_TRY(set_number(hardware, "array.ring", options->ring));
     }
+    // Continuous everywhere: what is left is the law of the cell and leakage.
     if (options->no_quant) {
         LEY_TRY(set_number(hardware, "dac.q_levels", 0));
         LEY_TRY(set_number(hardware, "dac.kv_levels", 0));
@@ -132,12 +141,15 @@ static enum ley_status load_hardware(struct ley_hardware *hardware, const struct
         return ley_fail(LEY_E_ARGUMENT, "--dt-over-tau is %g, must be 0 (no leakage) or more",
                         options->dt_over_tau);
     }
+    // Leakage off is a kind, not an infinite tau.
     if (options->dt_over_tau == 0) {
         hardware->cell.leakage = LEY_LEAK_NONE;
     } else if (!isnan(options->dt_over_tau)) {
         if (hardware->cell.leakage == LEY_LEAK_NONE) {
+            // A preset without leakage gets the physical kind (M7).
             hardware->cell.leakage = LEY_LEAK_RELAX;
         }
+        // Age in periods is all that decay depends on (M16): tau is set, the period stays.
         double tau_s = hardware->time.token_period_s / options->dt_over_tau;
         LEY_TRY(set_number(hardware, "cell.tau_s", tau_s));
     }
@@ -187,12 +199,14 @@ static enum ley_status create_outputs(struct arrays *arrays, const struct ley_ha
     for (const char *c = dump; c && *c; c++) {
         n_words += *c == ',';
     }
+    // A word given twice counts twice, and so does its comma; an unknown one is missed here.
     if (n_known != n_words) {
         return ley_fail(LEY_E_ARGUMENT,
                         "--dump is '%s', must be a list of scores, phi, tiles, "
                         "codes, separated by commas",
                         dump);
     }
+    // Tiles that the sequence touches, not those that the ring has.
     int64_t b = arrays->n_batch, h = arrays->shape.n_query_heads, t = arrays->n_tokens;
     int64_t n = ley_attention_n_tiles(hardware, t), d = arrays->shape.head_dim;
     const int64_t score_shape[] = {b, h, t, t}, tile_shape[] = {b, h, n, t, d};
@@ -209,6 +223,7 @@ static enum ley_status create_outputs(struct arrays *arrays, const struct ley_ha
     return codes ? create_codes(arrays, hardware, tile_shape) : LEY_OK;
 }
 
+// An array that was never made has data NULL, which is accepted.
 static void destroy_arrays(struct arrays *arrays) {
     struct ley_tensor *all[] = {&arrays->q,      &arrays->k,      &arrays->v,       &arrays->out,
                                 &arrays->s,      &arrays->phi,    &arrays->a,       &arrays->q_code,
@@ -221,6 +236,7 @@ static void destroy_arrays(struct arrays *arrays) {
 // ---- computing
 
 // Copies token t of every head between (heads, T, D) and (heads, D).
+// (B, H, T, D) to (B * H, D): batch and heads run together, so one loop serves both.
 static void take_token(double *token, const struct ley_tensor *tensor, int64_t t) {
     int64_t n_heads = tensor->shape[0] * tensor->shape[1], d = tensor->shape[3];
     for (int64_t h = 0; h < n_heads; h++) {
@@ -229,6 +245,7 @@ static void take_token(double *token, const struct ley_tensor *tensor, int64_t t
     }
 }
 
+// The way back, for one token of the result.
 static void put_token(struct ley_tensor *tensor, const double *token, int64_t t) {
     int64_t n_heads = tensor->shape[0] * tensor->shape[1], d = tensor->shape[3];
     for (int64_t h = 0; h < n_heads; h++) {
@@ -248,12 +265,14 @@ static enum ley_status run_steps(struct arrays *arrays, struct ley_stream *strea
     if (!q) {
         return ley_fail_memory("one token", 2 * (n_q + n_kv), sizeof *q);
     }
+    // One block: queries, keys, values and the result of one token.
     double *k = q + n_q, *v = k + n_kv, *out = v + n_kv;
     bool is_stopped = false;
     for (int64_t t = 0; t < n_tokens && !is_stopped; t++) {
         take_token(q, &arrays->q, t);
         take_token(k, &arrays->k, t);
         take_token(v, &arrays->v, t);
+        // Times as M16 has them: token t is written and read at t periods.
         ley_stream_step(out, stream, q, k, v, (double)t * token_period_s, trace, ledger);
         put_token(&arrays->out, out, t);
         is_stopped = !progress->report(progress->context, t + 1, n_tokens);
@@ -284,6 +303,7 @@ static enum ley_status compute(struct arrays *arrays, const struct ley_attention
 
 // ---- results
 
+// An array that nobody asked for writes no file.
 static enum ley_status write_array(struct ley_outdir *outdir, const char *name,
                                    const struct ley_tensor *tensor) {
     FILE *file;
@@ -295,6 +315,7 @@ static enum ley_status write_array(struct ley_outdir *outdir, const char *name,
     return ley_outdir_close(outdir, file);
 }
 
+// Names as NumPy users load them; all are temporary until the folder is committed.
 static enum ley_status write_arrays(struct ley_outdir *outdir, const struct arrays *arrays) {
     LEY_TRY(write_array(outdir, "out.npy", &arrays->out));
     LEY_TRY(write_array(outdir, "S.npy", &arrays->s));
@@ -325,6 +346,7 @@ static char *describe(const struct arrays *arrays, const struct options *options
     return text;
 }
 
+// The description goes last, so a folder with ledger.json is complete.
 static enum ley_status write_results(const struct arrays *arrays, struct ley_outdir *outdir,
                                      const char *description) {
     FILE *file;
@@ -335,10 +357,12 @@ static enum ley_status write_results(const struct arrays *arrays, struct ley_out
     return ley_outdir_commit(outdir);
 }
 
+// Of events; 0 where there were none.
 static double percent(uint64_t part, uint64_t whole) {
     return whole ? 100.0 * (double)part / (double)whole : 0;
 }
 
+// Sums over the whole run except where it says "each" or "per query".
 static void print_summary(const struct arrays *arrays, const struct options *options,
                           const struct ley_hardware *hardware, const struct ley_ledger *ledger) {
     const struct ley_attention_shape *shape = &arrays->shape;
@@ -389,6 +413,7 @@ static enum ley_status finish(const struct arrays *arrays, const struct options 
 
 // ---- the command
 
+// Attention lives only here: its scalers come from files of a training run, if any.
 static enum ley_status run_layer(struct arrays *arrays, const struct options *options,
                                  const struct ley_hardware *hardware, struct ley_outdir *outdir) {
     struct ley_attention *attention;
@@ -428,6 +453,7 @@ static enum ley_status attend(struct arrays *arrays, const struct options *optio
     return status;
 }
 
+// Command-line front end of ley_attention_forward and ley_stream_step.
 int cmd_attend(int argc, char **argv) {
     struct options o = {.hw.name = "paper", .window = -1, .ring = -1, .dt_over_tau = NAN};
     struct arrays arrays = {0};
@@ -460,6 +486,7 @@ int cmd_attend(int argc, char **argv) {
     if (o.threads > 0) {
         omp_set_num_threads(o.threads);
     }
+    // From here on Ctrl-C stops the work between heads or tokens; results are all or nothing.
     session_catch_interrupts();
     enum ley_status status = attend(&arrays, &o);
     destroy_arrays(&arrays);

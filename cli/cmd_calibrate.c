@@ -20,6 +20,7 @@ struct options {
 
 // The complete hardware as YAML text (ley_free it).
 static enum ley_status describe(char **text, const struct ley_hardware *hardware) {
+    // A fixed room is enough: every parameter is one bounded line.
     enum { N_BYTES = 1 << 14 };
     *text = ley_alloc(N_BYTES, 1);
     FILE *file = *text ? fmemopen(*text, N_BYTES, "w") : NULL;
@@ -32,6 +33,7 @@ static enum ley_status describe(char **text, const struct ley_hardware *hardware
     return LEY_OK;
 }
 
+// The file keeps the whole hardware, not its name: presets may change.
 static enum ley_status save(const struct language *language, const struct options *o) {
     char *hardware;
     LEY_TRY(describe(&hardware, &language->hardware));
@@ -41,6 +43,7 @@ static enum ley_status save(const struct language *language, const struct option
     return status;
 }
 
+// What can be refused cheaply comes before loading the model, which takes longest.
 static enum ley_status calibrate(struct language *language, const struct options *o) {
     char *text = NULL;
     size_t n;
@@ -48,6 +51,8 @@ static enum ley_status calibrate(struct language *language, const struct options
     if (!o->out) {
         return ley_fail(LEY_E_ARGUMENT, "-o OUT.gguf is missing");
     }
+    // Analog hardware is needed even though the model runs digitally: it is calibrated for that
+    // chip.
     LEY_TRY(session_hardware(&language->hardware, &o->language.hw));
     if (o->file) {
         LEY_TRY(ley_file_read(&text, &n, o->file, (size_t)1 << 26));
@@ -68,6 +73,7 @@ static enum ley_status calibrate(struct language *language, const struct options
     return LEY_OK;
 }
 
+// 256 tokens by default: some hundred are enough for a standard deviation (calibrate.h).
 int cmd_calibrate(int argc, char **argv) {
     struct options o = {.language = LANGUAGE_DEFAULTS, .n_tokens = 128};
     struct language_options *l = &o.language;

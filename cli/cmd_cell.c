@@ -31,10 +31,12 @@ struct study {
 // The same chip three times, with each law in turn.
 static enum ley_status create(struct study *study, const struct hardware_options *options) {
     study->name = options->name;
+    // Codes and voltages come from the chip, whatever the law.
     LEY_TRY(session_hardware(&study->hardware, options));
     LEY_TRY(ley_hardware_check(&study->hardware, 1));
     study->n_codes = study->hardware.converter.kv_levels ? study->hardware.converter.kv_levels : 8;
     for (int law = 0; law < N_LAWS; law++) {
+        // The table law has to load whatever the hardware names as its own law: it is the truth.
         struct ley_hardware variant = study->hardware;
         variant.cell.law = law;
         LEY_TRY(ley_hardware_create_cell(&study->cell[law], &variant));
@@ -42,6 +44,7 @@ static enum ley_status create(struct study *study, const struct hardware_options
     return LEY_OK;
 }
 
+// Codes are evenly spaced over 0..V_DD, as the write DAC's grid is (M9).
 static double voltage(const struct study *study, int code, int n_codes) {
     return code * study->hardware.cell.v_dd_v / (n_codes - 1);
 }
@@ -52,6 +55,7 @@ static double current_ua(const struct study *study, int law, double w_v) {
     return 1e6 * ley_cell_current(cell, ley_cell_write(cell, w_v));
 }
 
+// Root mean square of what a law misses [uA], and the share of the table's variance it explains.
 struct fit {
     double rms_ua, r2;
 };
@@ -60,16 +64,20 @@ struct fit {
 static struct fit judge(const struct study *study, int law) {
     double sum = 0, sum_square = 0, missed = 0;
     for (int i = 0; i < N_FIT; i++) {
+        // The table at the same voltage is the truth.
         double w_v = voltage(study, i, N_FIT), truth = current_ua(study, LEY_CELL_TABLE, w_v);
         double miss = current_ua(study, law, w_v) - truth;
         sum += truth;
         sum_square += truth * truth;
         missed += miss * miss;
     }
+    // Sum of squares around the mean, in one pass: 181 values of microamperes lose nothing.
     double variance = sum_square - sum * sum / N_FIT;
     return (struct fit){sqrt(missed / N_FIT), variance > 0 ? 1 - missed / variance : 0};
 }
 
+// A cell some time after writing: kept is what is left of u (or of the current, if uniform),
+// lost_levels the loss of u in steps of the write DAC.
 struct age {
     long long n_tokens;
     double time_s, kept, top_ua, lost_levels;
@@ -83,6 +91,7 @@ static struct age look(const struct study *study, long long n_tokens) {
     struct ley_decay decay = ley_cell_decay(cell, time_s);
     double u_v = ley_cell_write(cell, hardware->cell.v_dd_v);
     double top_a = ley_cell_current(cell, u_v * decay.u_scale) * decay.i_scale;
+    // One step of the write DAC [V].
     double level_v = hardware->cell.v_dd_v / (study->n_codes - 1);
     double kept = decay.u_scale * decay.i_scale;
     return (struct age){n_tokens, time_s, kept, 1e6 * top_a, u_v * (1 - kept) / level_v};
@@ -91,6 +100,7 @@ static struct age look(const struct study *study, long long n_tokens) {
 // Ages 1, 4, 16 ... tokens, and the oldest that the window holds.
 static int list_ages(struct age age[N_AGES], const struct study *study) {
     int window = study->hardware.array.window, n = 0;
+    // At most N_AGES - 1 of these, then the window itself.
     for (int lag = 1; lag < window && n < N_AGES - 1; lag *= 4) {
         age[n++] = look(study, lag);
     }
@@ -98,6 +108,7 @@ static int list_ages(struct age age[N_AGES], const struct study *study) {
     return n;
 }
 
+// For people: microamperes, one line a code.
 static void print_text(const struct study *study) {
     const struct ley_cell_spec *cell = &study->hardware.cell;
     printf("cell of %s: %s law, %d codes over 0..%g V, u = w - %g V\n\n", study->name,
@@ -127,6 +138,7 @@ static void print_text(const struct study *study) {
     }
 }
 
+// The same columns for spreadsheets, all digits.
 static void print_csv(const struct study *study) {
     printf("code,stored_v,u_v,table_ua,cubic_ua,linear_ua,cubic_miss_ua,linear_miss_ua\n");
     for (int code = 0; code < study->n_codes; code++) {
@@ -140,6 +152,7 @@ static void print_csv(const struct study *study) {
     }
 }
 
+// SI units here, as everywhere in JSON.
 static void add_codes(struct cJSON *root, const struct study *study) {
     struct cJSON *list = cJSON_AddArrayToObject(root, "codes");
     for (int code = 0; code < study->n_codes; code++) {
@@ -155,11 +168,14 @@ static void add_codes(struct cJSON *root, const struct study *study) {
     }
 }
 
+// Currents in ampere, whatever the text shows; the whole hardware goes along, so that a result says
+// what it was made with.
 static int print_json(const struct study *study) {
     struct cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "hw", study->name);
     cJSON_AddStringToObject(root, "law", law_names[study->hardware.cell.law]);
     add_codes(root, study);
+    // The two laws before the table, ORDER cell.law.
     for (int law = 0; law < LEY_CELL_TABLE; law++) {
         struct fit fit = judge(study, law);
         struct cJSON *row = cJSON_AddObjectToObject(
@@ -200,12 +216,14 @@ static void send_curves(FILE *pipe, const struct study *study) {
         fprintf(pipe, "%.6g %.6g %.6g %.6g\n", w_v, current_ua(study, LEY_CELL_TABLE, w_v),
                 current_ua(study, LEY_CELL_CUBIC, w_v), current_ua(study, LEY_CELL_LINEAR, w_v));
     }
+    // Codes lie on the law that the hardware has, not on the table.
     fprintf(pipe, "EOD\n$codes << EOD\n");
     for (int code = 0; code < study->n_codes; code++) {
         double w_v = voltage(study, code, study->n_codes);
         fprintf(pipe, "%.6g %.6g %d\n", w_v, current_ua(study, study->hardware.cell.law, w_v),
                 code);
     }
+    // The window in 128 steps, age 0 included.
     fprintf(pipe, "EOD\n$leak << EOD\n");
     for (int i = 0; i <= 128; i++) {
         long long n_tokens = (long long)study->hardware.array.window * i / 128;
@@ -215,6 +233,7 @@ static void send_curves(FILE *pipe, const struct study *study) {
     fprintf(pipe, "EOD\n");
 }
 
+// gnuplot refers to the blocks above by name; '' repeats the last one.
 static enum ley_status draw(const struct study *study, const char *path) {
     FILE *pipe;
     LEY_TRY(plot_open(&pipe, path, 1200, 560));
@@ -244,6 +263,7 @@ static enum ley_status draw(const struct study *study, const char *path) {
     return plot_close(pipe, path);
 }
 
+// One form of output at a time; --svg comes on top of any.
 int cmd_cell(int argc, char **argv) {
     struct hardware_options hw = {.name = "paper"};
     bool csv = false, json = false;

@@ -17,6 +17,7 @@ static const struct command command = {
 
 enum { MAX_TURNS = 256, MAX_LINE = 16384 };
 
+// What the options say.
 struct options {
     struct language_options language;
     const char *system;
@@ -24,6 +25,7 @@ struct options {
     double temperature, top_p;
 };
 
+// One conversation: everything it holds is released at its end, however it ends.
 struct talk {
     const struct options *options;
     struct language language;
@@ -36,10 +38,12 @@ struct talk {
     int n_turns;
 };
 
+// A token that the model lacks has no text.
 static struct ley_string text_of(const struct ley_tokenizer *tokenizer, int32_t id) {
     return id < 0 ? (struct ley_string){NULL, 0} : ley_tokenizer_bytes(tokenizer, id);
 }
 
+// Fails for a model without a known chat template before anything is typed.
 static enum ley_status prepare(struct talk *talk) {
     const struct options *o = talk->options;
     const struct ley_tokenizer *tokenizer = talk->language.tokenizer;
@@ -61,6 +65,7 @@ static enum ley_status prepare(struct talk *talk) {
                                      : ley_fail_memory("the conversation", (size_t)o->n_ctx, 4);
 }
 
+// Turns own copies of their texts, freed by release.
 static enum ley_status add_turn(struct talk *talk, enum ley_chat_role role, const char *text) {
     char *copy = ley_alloc(strlen(text) + 1, 1);
     if (!copy || talk->n_turns == MAX_TURNS) {
@@ -72,6 +77,7 @@ static enum ley_status add_turn(struct talk *talk, enum ley_chat_role role, cons
     return LEY_OK;
 }
 
+// The only place that feeds: `fed` and the session never disagree.
 static enum ley_status feed(struct talk *talk, const int32_t *token, int64_t n) {
     struct ley_progress quiet = session_quiet_progress();
     const struct ley_feed how = {.logits = LEY_LOGITS_LAST, .progress = &quiet};
@@ -96,6 +102,7 @@ static enum ley_status feed_turns(struct talk *talk) {
     ley_free(text);
     LEY_TRY(status);
     size_t n_fed = (size_t)ley_session_n_tokens(talk->session);
+    // The logits of the last fed token are needed, so at least one token has to be new.
     if (n_fed >= tokens.n || memcmp(talk->fed, tokens.id, n_fed * sizeof *tokens.id) != 0) {
         ley_session_reset(talk->session);
         n_fed = 0;
@@ -112,10 +119,12 @@ static enum ley_status answer(struct talk *talk, char *text, size_t n_text) {
     for (int i = 0; i < talk->options->n_predict && !session_is_interrupted(); i++) {
         int64_t position = ley_session_n_tokens(talk->session);
         int32_t token = ley_sampler_pick(talk->sampler, talk->logits, (uint64_t)position);
+        // No usable logits end an answer like its end token.
         if (token < 0 || ley_tokenizer_is_end(talk->language.tokenizer, token)) {
             break;
         }
         struct ley_string bytes = ley_tokenizer_bytes(talk->language.tokenizer, token);
+        // Room for the bytes, a held character and the terminator.
         if (n + bytes.n + 4 >= n_text) {
             break;
         }
@@ -123,6 +132,7 @@ static enum ley_status answer(struct talk *talk, char *text, size_t n_text) {
         fwrite(text + n, 1, n_new, stdout);
         fflush(stdout);
         n += n_new;
+        // The answer is fed as it is made, so the next turn finds it in the banks.
         LEY_TRY(feed(talk, &token, 1));
     }
     text[n] = '\0';
@@ -130,6 +140,7 @@ static enum ley_status answer(struct talk *talk, char *text, size_t n_text) {
     return LEY_OK;
 }
 
+// Until an empty line or the end of input. The prompt goes to stderr, answers to stdout.
 static enum ley_status converse(struct talk *talk) {
     static char line[MAX_LINE], text[MAX_LINE * 4];
     if (talk->options->system) {
@@ -141,6 +152,7 @@ static enum ley_status converse(struct talk *talk) {
             return LEY_OK;
         }
         line[strcspn(line, "\r\n")] = '\0';
+        // Again for every turn: the handler removes itself after one Ctrl-C.
         session_catch_interrupts();
         LEY_TRY(add_turn(talk, LEY_CHAT_USER, line));
         LEY_TRY(feed_turns(talk));
@@ -149,6 +161,7 @@ static enum ley_status converse(struct talk *talk) {
     }
 }
 
+// Also of a talk that failed half way: everything was zeroed.
 static void release(struct talk *talk) {
     for (int i = 0; i < talk->n_turns; i++) {
         ley_free((char *)(uintptr_t)talk->turn[i].text);
@@ -161,6 +174,7 @@ static void release(struct talk *talk) {
     language_close(&talk->language);
 }
 
+// The context bounds the whole conversation; nothing is forgotten to make room.
 int cmd_chat(int argc, char **argv) {
     struct options o = {.language = LANGUAGE_DEFAULTS,
                         .n_predict = 256,

@@ -21,12 +21,14 @@ static enum ley_status validate(const struct ley_hardware *hardware) {
     return status;
 }
 
+// Both as text, the way a person would write them: equal texts are equal values.
 static enum ley_status diff(const struct ley_hardware *hardware, const char *name,
                             const char *other_name) {
     struct ley_hardware other;
     const struct ley_param_table *table = ley_hardware_params();
     LEY_TRY(ley_hardware_load(&other, other_name));
     printf("%-22s %-24s %s\n", "parameter", name, other_name);
+    // Every parameter of the table, in its order; equal ones are not shown.
     for (int i = 0; i < table->n_rows; i++) {
         char a[LEY_PATH_BYTES], b[LEY_PATH_BYTES];
         ley_param_format(a, sizeof a, &table->rows[i], hardware);
@@ -38,6 +40,7 @@ static enum ley_status diff(const struct ley_hardware *hardware, const char *nam
     return LEY_OK;
 }
 
+// show and validate check what they are given; diff compares whatever loads.
 int cmd_config(int argc, char **argv) {
     struct hardware_options hw = {.name = "paper"};
     struct text_list words = {0};
@@ -53,6 +56,7 @@ int cmd_config(int argc, char **argv) {
         return EXIT_USAGE;
     }
     struct ley_hardware hardware;
+    // Whatever is to be done, the hardware has to load with its overrides.
     enum ley_status status = session_hardware(&hardware, &hw);
     if (status == LEY_OK && !is_diff) {
         status = validate(&hardware);

@@ -12,10 +12,12 @@ static const struct command command = {
     "A GGUF file is written with the tokenizer and what Leyden keeps with the model; a folder\n"
     "without both.\n"};
 
+// As given; `type` has a default, the others are needed.
 struct options {
     const char *model, *out, *type;
 };
 
+// q8_0 is refused for a folder here already, so the message can name what is possible.
 static enum ley_status find_type(const struct ley_block_type **type, const char *name,
                                  bool to_folder) {
     static const struct {
@@ -45,11 +47,13 @@ static const struct ley_vocab *find_vocab(struct ley_vocab *vocab, struct ley_mo
     return NULL;
 }
 
+// The input is open until the output is complete: weights are read as they are written.
 static enum ley_status convert(const struct options *o) {
     struct ley_model_file *file;
     struct ley_conversion done = {0};
     struct ley_vocab vocab;
     const struct ley_block_type *type = NULL;
+    // The slash decides the format of the output; the input's is seen when it is opened.
     bool to_folder = o->out[strlen(o->out) - 1] == '/';
     LEY_TRY(find_type(&type, o->type, to_folder));
     LEY_TRY(ley_model_file_open(&file, o->model));
@@ -60,6 +64,7 @@ static enum ley_status convert(const struct options *o) {
     LEY_TRY(status);
     printf("written %s: %d tensors, %.1f MB, matrices as %s\n", o->out, done.n_tensors,
            (double)done.n_bytes / 1e6, type->name);
+    // Said because a file asked for in q8_0 is then not all of it.
     if (done.n_kept_wider > 0) {
         printf("%d matrices are F16: their rows are no whole number of blocks\n",
                done.n_kept_wider);
@@ -70,6 +75,7 @@ static enum ley_status convert(const struct options *o) {
     return LEY_OK;
 }
 
+// The input is positional: a conversion reads as "from - to".
 int cmd_convert(int argc, char **argv) {
     struct options o = {.type = "bf16"};
     struct text_list models = {0};

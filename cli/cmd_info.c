@@ -12,20 +12,25 @@ static const struct command command = {
     "tokenizer, what it takes to run it, and Leyden's scalers and hardware if it has any.",
     ""};
 
+// The report is made once, as JSON (model_info.c), and printed from there: both forms agree. An
+// absent number prints as 0.
 static double number(const struct cJSON *object, const char *key) {
     const struct cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
     return cJSON_IsNumber(item) ? item->valuedouble : 0;
 }
 
+// "" where absent.
 static const char *text(const struct cJSON *object, const char *key) {
     const char *value = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
     return value ? value : "";
 }
 
+// False where absent.
 static bool flag(const struct cJSON *object, const char *key) {
     return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, key));
 }
 
+// NULL where absent.
 static const struct cJSON *member(const struct cJSON *object, const char *key) {
     return cJSON_GetObjectItemCaseSensitive(object, key);
 }
@@ -37,10 +42,12 @@ static void print_clean(const char *value) {
     }
 }
 
+// Decimal megabytes, as file sizes are usually told.
 static double mega(double n_bytes) {
     return n_bytes / 1e6;
 }
 
+// One line, largest share first.
 static void print_types(const struct cJSON *root) {
     const struct cJSON *row;
     const char *separator = "formats      ";
@@ -52,6 +59,7 @@ static void print_types(const struct cJSON *root) {
     printf("\n");
 }
 
+// Sizes as the configuration has them.
 static void print_shape(const struct cJSON *root) {
     printf("layers       %.0f, width %.0f, feed-forward %.0f (%s)\n", number(root, "layers"),
            number(root, "width"), number(root, "ff_width"), text(root, "activation"));
@@ -71,6 +79,7 @@ static void print_shape(const struct cJSON *root) {
     printf("output       %s\n", flag(root, "is_tied") ? "tied to the embedding" : "own matrix");
 }
 
+// Nothing where the model has no such token.
 static void print_token(const struct cJSON *tokenizer, const char *key) {
     const struct cJSON *token = member(tokenizer, key);
     if (cJSON_IsObject(token)) {
@@ -80,6 +89,7 @@ static void print_token(const struct cJSON *tokenizer, const char *key) {
     }
 }
 
+// A vocabulary that cannot be read is told with its reason.
 static void print_tokenizer(const struct cJSON *root) {
     const struct cJSON *t = member(root, "tokenizer");
     if (!cJSON_IsObject(t)) {
@@ -99,6 +109,7 @@ static void print_tokenizer(const struct cJSON *root) {
     printf("\nchat         %s\n", flag(t, "has_chat_template") ? "has a template" : "no template");
 }
 
+// Texts of the file go through print_clean; numbers and our own words need not.
 static void print_text(const struct cJSON *root) {
     printf("name         ");
     print_clean(text(root, "name"));
@@ -110,6 +121,7 @@ static void print_text(const struct cJSON *root) {
     print_shape(root);
     print_tokenizer(root);
     printf("memory       %.1f MB as bf16, %.1f MB as f32\n", mega(number(root, "bytes_as_bf16")),
+           // What the simulator would take, not what the file takes.
            mega(number(root, "bytes_as_f32")));
     printf("KV cache     %.0f bytes a token in f16, %.1f MB for the whole context\n",
            number(root, "kv_bytes_per_token_f16"),
@@ -119,6 +131,7 @@ static void print_text(const struct cJSON *root) {
     printf("\nhardware     %s\n", *text(root, "hardware") ? "stored (--json shows it)" : "none");
 }
 
+// One line for each weight as the model uses it, not for each stored tensor.
 static void print_tensors(const struct cJSON *root) {
     const struct cJSON *row;
     printf("\nlayer  weight                    rows  columns  format        bytes\n");
@@ -133,6 +146,7 @@ static void print_tensors(const struct cJSON *root) {
     }
 }
 
+// The report is freed here; out of memory is the only failure.
 static int show(struct ley_model_file *file, bool json, bool with_tensors) {
     struct cJSON *root = ley_model_file_json(file, with_tensors);
     char *printed = root && json ? cJSON_Print(root) : NULL;
@@ -153,6 +167,7 @@ static int show(struct ley_model_file *file, bool json, bool with_tensors) {
     return EXIT_OK;
 }
 
+// A model that cannot be opened is no model: only its tokenizer may be broken and still be shown.
 int cmd_info(int argc, char **argv) {
     bool json = false, tensors = false;
     struct text_list paths = {0};

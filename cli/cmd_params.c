@@ -22,11 +22,13 @@ static void print_range(char *out, size_t n_out, const struct ley_param *row) {
     }
 }
 
+// One line a parameter, for a terminal.
 static void print_text(const struct ley_param *row, const char *range) {
     printf("%-22s %-18s %-6s %-24s %s [%s]\n", row->key, row->default_value, row->unit, range,
            row->doc, row->source);
 }
 
+// A row of docs/PARAMS.md; '|' of choices would end a cell.
 static void print_markdown(const struct ley_param *row, const char *range) {
     printf("| `%s` | %s | %s | ", row->key, row->default_value, row->unit);
     for (const char *c = range; *c; c++) {
@@ -35,6 +37,7 @@ static void print_markdown(const struct ley_param *row, const char *range) {
     printf(" | %s | %s |\n", row->doc, row->source);
 }
 
+// By hand: texts of the table hold nothing that JSON would have to escape.
 static void print_json(const struct ley_param *row, bool is_first) {
     printf("%s\n  {\"key\": \"%s\", \"default\": \"%s\", \"unit\": \"%s\", ", is_first ? "" : ",",
            row->key, row->default_value, row->unit);
@@ -46,6 +49,7 @@ static void print_json(const struct ley_param *row, bool is_first) {
     printf("\"doc\": \"%s\", \"model\": \"%s\"}", row->doc, row->source);
 }
 
+// The filter is a part of a key: "cell." lists a group, "tau" a parameter.
 int cmd_params(int argc, char **argv) {
     bool json = false, markdown = false;
     struct text_list filter = {0};
@@ -59,6 +63,7 @@ int cmd_params(int argc, char **argv) {
     }
     const struct ley_param_table *table = ley_hardware_params();
     int n_shown = 0;
+    // The frame of a list or a table, around rows that are printed one by one.
     printf(json       ? "["
            : markdown ? "| parameter | default | unit | range | meaning | MODEL.md |\n"
                         "|---|---|---|---|---|---|\n"
@@ -79,6 +84,7 @@ int cmd_params(int argc, char **argv) {
         }
         n_shown++;
     }
+    // An empty list is still a list; the exit code tells that nothing matched.
     printf(json ? "\n]\n" : "");
     if (n_shown == 0) {
         fprintf(stderr, "leyden params: no key contains '%s'; leyden params lists all\n",

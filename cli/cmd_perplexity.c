@@ -17,6 +17,7 @@ static const struct command command = {
     "Perplexity of a text file, in windows of --ctx tokens, each predicted from its own beginning.",
     ""};
 
+// What the options say.
 struct options {
     struct language_options language;
     const char *file;
@@ -24,6 +25,7 @@ struct options {
     bool json;
 };
 
+// Sums over the windows done; means are taken at the end.
 struct result {
     int64_t n_chunks, n_predictions;
     double sum, sum_square; // of negative log-likelihoods
@@ -31,17 +33,20 @@ struct result {
     struct ley_ledger total;
 };
 
+// There is at least one prediction: a window has two tokens or more.
 static double mean_of(const struct result *result) {
     return result->sum / (double)result->n_predictions;
 }
 
 // Standard error of the perplexity: exp(mean) times that of the mean.
+// Predictions count as independent: an estimate, as neighbours in a text are not.
 static double error_of(const struct result *result) {
     double n = (double)result->n_predictions, mean = mean_of(result);
     double variance = result->sum_square / n - mean * mean;
     return n > 1 && variance > 0 ? exp(mean) * sqrt(variance / (n - 1)) : 0;
 }
 
+// Token i + 1 is the target of token i, so a window of n_ctx gives n_ctx - 1 losses.
 static enum ley_status run_chunk(struct result *result, struct language *language,
                                  struct ley_session *session, const int32_t *tokens, int n_ctx) {
     int n = n_ctx - 1;
@@ -50,6 +55,7 @@ static enum ley_status run_chunk(struct result *result, struct language *languag
     struct ley_ledger *ledger = language->is_digital ? NULL : ley_alloc(n_layers, sizeof *ledger);
     struct ley_progress progress = session_quiet_progress();
     struct ley_feed feed = {.ledger = ledger, .progress = &progress};
+    // The usual failure is prepared, and overwritten when memory was there.
     enum ley_status status = ley_fail_memory("a window", (size_t)n, sizeof *nll);
     if (nll && (ledger || language->is_digital)) {
         status = ley_session_loss(&mean, nll, session, tokens, tokens + 1, n, &feed);
@@ -68,6 +74,7 @@ static enum ley_status run_chunk(struct result *result, struct language *languag
     return status;
 }
 
+// Windows do not overlap; what is left at the end of the text is not used.
 static enum ley_status run_chunks(struct result *result, struct language *language,
                                   const struct ley_tokens *tokens, const struct options *o) {
     int64_t n_chunks = (int64_t)tokens->n / o->n_ctx;
@@ -94,9 +101,11 @@ static enum ley_status run_chunks(struct result *result, struct language *langua
     fprintf(stderr, "\n");
     result->elapsed_s = clock_s() - start_s;
     ley_session_destroy(session);
+    // Stopped by Ctrl-C: what was measured by then is a result.
     return status == LEY_E_INTERRUPTED && result->n_chunks > 0 ? LEY_OK : status;
 }
 
+// Predictions count as the prompt: each token is written and read once.
 static struct account account_of(const struct result *result, const struct options *o) {
     return (struct account){.n_prompt = result->n_predictions,
                             .prompt_s = result->elapsed_s,
@@ -104,6 +113,7 @@ static struct account account_of(const struct result *result, const struct optio
                             .n_tokens = o->n_ctx - 1};
 }
 
+// The same numbers as the text, with all digits.
 static enum ley_status print_json(const struct result *result, const struct language *language,
                                   const struct options *o) {
     struct account account = account_of(result, o);
@@ -130,6 +140,7 @@ static enum ley_status print_json(const struct result *result, const struct lang
     return LEY_OK;
 }
 
+// No bos, no special tokens: the text is a text.
 static enum ley_status measure(struct language *language, const struct options *o) {
     char *text;
     size_t n;
@@ -160,6 +171,7 @@ static enum ley_status measure(struct language *language, const struct options *
     return LEY_OK;
 }
 
+// 1024 tokens a window by default: the whole context of gpt2.
 int cmd_perplexity(int argc, char **argv) {
     struct options o = {.language = LANGUAGE_DEFAULTS, .n_ctx = 1024};
     struct language_options *l = &o.language;

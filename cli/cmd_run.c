@@ -21,6 +21,7 @@ static const struct command command = {
     "OUT\n"
     "keeps them."};
 
+// What the options say.
 struct options {
     struct language_options language;
     struct trace_options trace;
@@ -45,8 +46,10 @@ struct run {
     struct account account;
 };
 
+// bos is added and <|...|> marks are parsed unless --no-special asks for the bare text.
 static enum ley_status read_prompt(struct run *run) {
     const struct options *o = run->options;
+    // Exactly one of the two.
     if ((o->prompt != NULL) == (o->file != NULL)) {
         return ley_fail(LEY_E_ARGUMENT, "give the prompt by -p TEXT or by -f FILE");
     }
@@ -56,6 +59,7 @@ static enum ley_status read_prompt(struct run *run) {
         LEY_TRY(ley_file_read(&text, &n, o->file, (size_t)1 << 26));
     }
     enum ley_status status =
+        // An empty text may still be a prompt: bos alone.
         ley_tokenizer_encode(&run->prompt, run->language.tokenizer, text ? text : o->prompt, n,
                              o->no_special ? 0 : LEY_ADD_SPECIAL | LEY_PARSE_SPECIAL);
     ley_free(text);
@@ -65,6 +69,7 @@ static enum ley_status read_prompt(struct run *run) {
     return status;
 }
 
+// Everything sized by the prompt; -n bounds the rest, so nothing grows while running.
 static enum ley_status prepare(struct run *run) {
     const struct options *o = run->options;
     const struct ley_model_config *config = ley_model_config(run->language.model);
@@ -73,12 +78,14 @@ static enum ley_status prepare(struct run *run) {
                                           .top_k = o->top_k,
                                           .top_p = o->top_p,
                                           .seed = (uint64_t)o->seed};
+    // Sampler, session and trace check their own options, before any token is computed.
     LEY_TRY(ley_sampler_create(&run->sampler, &sampling, config->n_vocab));
     LEY_TRY(ley_session_create(&run->session, run->language.model, 1, n_most));
     LEY_TRY(trace_files_create(&run->trace, &o->trace, &run->language, n_most));
     size_t n_layers = (size_t)config->n_layers, n_vocab = (size_t)config->n_vocab;
     run->logits = ley_alloc(n_vocab, sizeof *run->logits);
     run->ledger = run->language.is_digital ? NULL : ley_alloc(n_layers, sizeof *run->ledger);
+    // say() adds 63 bytes a token at most, and ley_alloc zeroes: the text stays terminated.
     run->text = ley_alloc((size_t)o->n_predict * 64 + 64, 1);
     bool is_ready = run->logits && run->text && (run->ledger || run->language.is_digital);
     return is_ready ? LEY_OK : ley_fail_memory("the run", n_vocab, sizeof *run->logits);
@@ -88,6 +95,7 @@ static enum ley_status prepare(struct run *run) {
 static void say(struct run *run, struct ley_utf8_hold *hold, int32_t token) {
     struct ley_string bytes = ley_tokenizer_bytes(run->language.tokenizer, token);
     char whole[64];
+    // Longer tokens (long runs of spaces or separators) are cut here.
     size_t n = bytes.n < 60 ? bytes.n : 60;
     n = ley_utf8_hold_write(whole, hold, bytes.text, n);
     memcpy(run->text + run->n_text, whole, n);
@@ -98,6 +106,7 @@ static void say(struct run *run, struct ley_utf8_hold *hold, int32_t token) {
     }
 }
 
+// The same ledger and trace for prompt and continuation.
 static enum ley_status feed(struct run *run, const int32_t *token, int64_t n,
                             const struct ley_progress *progress) {
     const struct ley_feed feed = {.logits = LEY_LOGITS_LAST,
@@ -107,6 +116,7 @@ static enum ley_status feed(struct run *run, const int32_t *token, int64_t n,
     return ley_session_feed(run->logits, run->session, token, n, &feed);
 }
 
+// The draw at a position depends on its index, not on the draws before (sampling.h).
 static enum ley_status generate(struct run *run) {
     const struct options *o = run->options;
     struct ley_progress quiet = session_quiet_progress();
@@ -122,6 +132,7 @@ static enum ley_status generate(struct run *run) {
         }
         say(run, &hold, token);
         run->account.n_generated++;
+        // The last token is only said: nobody asks what follows it.
         if (i + 1 < o->n_predict) {
             LEY_TRY(feed(run, &token, 1, &quiet));
         }
@@ -130,6 +141,7 @@ static enum ley_status generate(struct run *run) {
     return LEY_OK;
 }
 
+// The prompt is echoed as it was typed, not as its tokens decode.
 static enum ley_status run_model(struct run *run) {
     struct ley_progress progress = session_progress("prompt, layers");
     double start_s = clock_s();
@@ -143,6 +155,7 @@ static enum ley_status run_model(struct run *run) {
     return status == LEY_E_INTERRUPTED ? LEY_OK : status; // what was said is kept
 }
 
+// The text as it was generated, without the prompt, which stands beside it.
 static enum ley_status print_json(const struct run *run) {
     struct cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "leyden", LEYDEN_VERSION);
@@ -165,6 +178,7 @@ static enum ley_status print_json(const struct run *run) {
     return LEY_OK;
 }
 
+// After Ctrl-C too: what was measured by then is written.
 static enum ley_status finish(struct run *run) {
     run->account.n_tokens = ley_session_n_tokens(run->session);
     if (run->ledger) {
@@ -180,6 +194,7 @@ static enum ley_status finish(struct run *run) {
     return LEY_OK;
 }
 
+// The order of what fails first: hardware and model, prompt, memory.
 static enum ley_status run_all(struct run *run) {
     LEY_TRY(language_open(&run->language, &run->options->language));
     LEY_TRY(read_prompt(run));
@@ -188,6 +203,7 @@ static enum ley_status run_all(struct run *run) {
     return finish(run);
 }
 
+// Accepts a run that stopped anywhere: everything was zeroed.
 static void release(struct run *run) {
     trace_files_destroy(run->trace);
     ley_sampler_destroy(run->sampler);
@@ -199,6 +215,7 @@ static void release(struct run *run) {
     language_close(&run->language);
 }
 
+// Defaults of sampling are those of llama.cpp, which users know.
 int cmd_run(int argc, char **argv) {
     struct options o = {.language = LANGUAGE_DEFAULTS,
                         .n_predict = 128,

@@ -15,6 +15,7 @@ static const struct command command = {
     "Control characters show as \\n, \\t or \\xNN. With --decode the input holds token ids,\n"
     "separated by anything that is no digit, and the output is exactly the bytes they stand for."};
 
+// What the options say; exactly one of text and file is given.
 struct request {
     const char *model, *text, *file;
     bool ids, json, plain, decodes;
@@ -25,6 +26,7 @@ struct input {
     size_t n;
 };
 
+// More is no text that anybody looks at token by token.
 static const size_t max_input_bytes = (size_t)1 << 30;
 
 // The one place that knows what kinds of model hold a vocabulary.
@@ -32,6 +34,7 @@ static enum ley_status load_tokenizer(struct ley_tokenizer **tokenizer, const ch
     struct ley_model_file *file;
     struct ley_vocab vocab;
     *tokenizer = NULL;
+    // Only the vocabulary is read: a tokenizer needs no weights.
     LEY_TRY(ley_model_file_open_vocab(&file, model));
     enum ley_status status = ley_model_file_vocab(file, &vocab);
     if (status == LEY_OK) {
@@ -42,6 +45,7 @@ static enum ley_status load_tokenizer(struct ley_tokenizer **tokenizer, const ch
 }
 
 // Reads standard input to its end.
+// The size is unknown, so the block doubles; the bound is checked before it is used.
 static enum ley_status read_stdin(struct input *input) {
     size_t capacity = 0, n_read = 0;
     do {
@@ -53,6 +57,7 @@ static enum ley_status read_stdin(struct input *input) {
                 ley_free(larger);
                 return ley_fail_memory("input", capacity, 1);
             }
+            // memcpy wants a pointer even for nothing.
             memcpy(larger, input->bytes ? input->bytes : "", input->n);
             ley_free(input->bytes);
             input->bytes = larger;
@@ -126,6 +131,7 @@ static enum ley_status print_json(const struct ley_tokens *tokens,
 static enum ley_status encode(const struct ley_tokenizer *tokenizer, const struct input *input,
                               const struct request *request) {
     struct ley_tokens tokens;
+    // Special tokens as a prompt would have them.
     unsigned flags = request->plain ? 0 : LEY_ADD_SPECIAL | LEY_PARSE_SPECIAL;
     LEY_TRY(ley_tokenizer_encode(&tokens, tokenizer, input->bytes, input->n, flags));
     enum ley_status status = LEY_OK;
@@ -134,6 +140,7 @@ static enum ley_status encode(const struct ley_tokenizer *tokenizer, const struc
     } else {
         print_list(&tokens, tokenizer, request->ids);
     }
+    // A warning, not an error: the model would see the text so too.
     if (tokens.n_lost > 0) {
         fprintf(stderr, "leyden tokenize: %zu bytes have no token in this vocabulary\n",
                 tokens.n_lost);
@@ -147,6 +154,7 @@ static enum ley_status encode(const struct ley_tokenizer *tokenizer, const struc
 // Every run of digits is an id.
 static enum ley_status parse_ids(struct ley_tokens *tokens, const struct input *input,
                                  int32_t n_tokens) {
+    // A digit and a separator are the least an id takes.
     tokens->id = ley_alloc(input->n / 2 + 1, sizeof *tokens->id);
     if (!tokens->id) {
         return ley_fail_memory("token ids", input->n / 2 + 1, sizeof *tokens->id);
@@ -154,6 +162,7 @@ static enum ley_status parse_ids(struct ley_tokens *tokens, const struct input *
     for (const char *at = input->bytes, *end = at + input->n; at < end;) {
         char *rest = (char *)at + 1;
         if (*at >= '0' && *at <= '9') {
+            // More than 19 digits saturate in strtoll and are refused like any other unknown id.
             long long id = strtoll(at, &rest, 10);
             if (id >= n_tokens) {
                 return ley_fail(LEY_E_ARGUMENT, "id %lld is not one of the %d tokens", id,
@@ -174,6 +183,7 @@ static enum ley_status decode(const struct ley_tokenizer *tokenizer, const struc
     size_t n_bytes = 0;
     enum ley_status status = parse_ids(&tokens, input, ley_tokenizer_count(tokenizer));
     if (status == LEY_OK) {
+        // Control tokens are text too here, unless --no-special leaves them out.
         status =
             ley_tokenizer_decode(&text, &n_bytes, tokenizer, tokens.id, tokens.n, !request->plain);
     }
@@ -202,6 +212,7 @@ static enum ley_status answer(const struct request *request) {
     return status;
 }
 
+// --decode turns the command round: ids in, bytes out.
 int cmd_tokenize(int argc, char **argv) {
     struct request request = {.model = NULL};
     const struct option_row rows[] = {

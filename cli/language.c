@@ -8,14 +8,18 @@
 
 #include "model/calibration_text.h"
 
+// More is not better: the output is not normalised by the length of the context, so that scalers of
+// longer texts fit worse (MODEL.md, M20).
 enum { CALIBRATION_TOKENS = 128 };
 
+// Monotonic: a clock that is set back must not make a run look fast.
 double clock_s(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+// The spelling of --dtype.
 static enum ley_status choose_dtype(enum ley_nn_dtype *dtype, const char *name) {
     if (strcmp(name, "auto") == 0) {
         *dtype = LEY_NN_AUTO;
@@ -36,6 +40,7 @@ static enum ley_status load_tokenizer(struct language *language) {
     return ley_tokenizer_create(&language->tokenizer, &vocab);
 }
 
+// Options are checked before the file is opened, the file before weights are packed.
 enum ley_status language_load(struct language *language, const struct language_options *options) {
     enum ley_nn_dtype dtype = LEY_NN_AUTO;
     double start_s = clock_s();
@@ -61,6 +66,7 @@ enum ley_status language_load(struct language *language, const struct language_o
     return LEY_OK;
 }
 
+// No special tokens: calibration sees plain text. At most n_tokens of it, at least 16.
 enum ley_status language_calibrate(struct language *language, struct ley_calibration_report *report,
                                    const char *text, int64_t n_tokens) {
     struct ley_tokens tokens = {0};
@@ -103,6 +109,7 @@ static enum ley_status find_scalers(struct language *language) {
     return LEY_OK;
 }
 
+// Scalers first: calibration runs the model while its attention is still digital.
 static enum ley_status set_analog(struct language *language) {
     LEY_TRY(find_scalers(language));
     LEY_TRY(ley_model_set_analog(language->model, &language->hardware));
@@ -114,6 +121,7 @@ static enum ley_status set_analog(struct language *language) {
     return LEY_OK;
 }
 
+// "digital" is no preset: it stands for the softmax reference.
 enum ley_status language_set_hardware(struct language *language,
                                       const struct language_options *options) {
     if (strcmp(options->hw.name, "digital") == 0) {
@@ -125,6 +133,7 @@ enum ley_status language_set_hardware(struct language *language,
         return LEY_OK;
     }
     LEY_TRY(session_hardware(&language->hardware, &options->hw));
+    // After --set, since the option says what a comparison varies.
     if (options->window >= 0) {
         char window[32];
         snprintf(window, sizeof window, "%d", options->window);
@@ -133,6 +142,7 @@ enum ley_status language_set_hardware(struct language *language,
     return set_analog(language);
 }
 
+// A hardware is loaded twice: once to refuse a wrong name early, once for good.
 enum ley_status language_open(struct language *language, const struct language_options *options) {
     if (strcmp(options->hw.name, "digital") != 0) { // a wrong name should not cost a load
         LEY_TRY(session_hardware(&language->hardware, &options->hw));
@@ -141,6 +151,7 @@ enum ley_status language_open(struct language *language, const struct language_o
     return language_set_hardware(language, options);
 }
 
+// Also of a language that was opened in part: every destroy accepts NULL.
 void language_close(struct language *language) {
     ley_model_destroy(language->model);
     ley_tokenizer_destroy(language->tokenizer);
@@ -149,6 +160,7 @@ void language_close(struct language *language) {
     memset(language, 0, sizeof *language);
 }
 
+// In the order of layers, so sums have the same bits in every run.
 struct ley_ledger language_total(const struct language *language,
                                  const struct ley_ledger *ledgers) {
     struct ley_ledger total = {0};

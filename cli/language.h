@@ -28,6 +28,7 @@ struct language_options {
 enum { N_LANGUAGE_ROWS = 6 };
 
 struct language {
+    // open as long as the language: scaler_origin points into it
     struct ley_model_file *file;
     struct ley_tokenizer *tokenizer;
     struct ley_model *model;
@@ -35,6 +36,7 @@ struct language {
     struct ley_hardware hardware;  // when analog
     struct ley_scaler_set scalers; // when analog
     const char *scaler_origin;     // "adapted", "calibrated", "calibrated now"; digital: "none"
+    // wall time of the steps before the run
     double load_s, calibrate_s;
 };
 

@@ -28,6 +28,7 @@ static const struct {
 
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 
+// To stdout when asked for, to stderr as the answer to nothing.
 static void print_help(FILE *out) {
     fprintf(out, "usage: leyden COMMAND [OPTION]...\n\n"
                  "Attention computed in the memory that holds the KV cache, simulated bit-true.\n\n"
@@ -58,10 +59,12 @@ static int fail_unknown(const char *name) {
 // than it gains. The runtime reads this once, before main, so the program starts itself again.
 static void start_passive(char **argv) {
     if (!getenv("OMP_WAIT_POLICY") && setenv("OMP_WAIT_POLICY", "passive", 1) == 0) {
+        // The environment now holds the variable, so the second start does not come back here.
         execv("/proc/self/exe", argv); // where this fails, go on as it is
     }
 }
 
+// argv[1] becomes the command's argv[0].
 int main(int argc, char **argv) {
     start_passive(argv);
     if (argc < 2) {

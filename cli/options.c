@@ -20,6 +20,7 @@ static void print_help(const struct command *command, const struct option_row *r
         if (rows[i].letter) {
             snprintf(letter, sizeof letter, "-%c, ", rows[i].letter);
         }
+        // "-x, --name ARG" on the left, help on the right; options without a letter are indented.
         snprintf(left, sizeof left, "%s--%s%s%s", letter, rows[i].name, rows[i].argument ? " " : "",
                  rows[i].argument ? rows[i].argument : "");
         printf("  %-30s %s\n", left, rows[i].help);
@@ -30,10 +31,12 @@ static void print_help(const struct command *command, const struct option_row *r
     }
 }
 
+// The nearest by edit distance; n_name cuts off "=value".
 static int fail_unknown(const struct command *command, const struct option_row *rows, int n_rows,
                         const char *name, int n_name) {
     char word[64];
     snprintf(word, sizeof word, "%.*s", n_name, name);
+    // The answer for an empty table: --help is an option of every command.
     const char *nearest = "help";
     int best = INT_MAX;
     for (int i = 0; i < n_rows; i++) {
@@ -61,6 +64,7 @@ static int store(const struct command *command, const struct option_row *row, co
         *(const char **)row->value = text;
         break;
     case OPTION_REPEAT: {
+        // A list of fixed room, whose texts stay in argv.
         struct text_list *list = row->value;
         is_bad = list->n == (int)(sizeof list->text / sizeof list->text[0]);
         if (!is_bad) {
@@ -69,6 +73,7 @@ static int store(const struct command *command, const struct option_row *row, co
         break;
     }
     default:
+        // Both kinds of number: text behind the number, infinity and NaN are mistakes.
         number = strtod(text, &end);
         is_bad = end == text || *end || !isfinite(number);
         if (row->kind == OPTION_REAL) {
@@ -95,11 +100,13 @@ static const struct option_row *find(const struct option_row *rows, int n_rows, 
     *attached = NULL;
     for (int i = 0; i < n_rows; i++) {
         size_t n = strlen(rows[i].name);
+        // The name must end where the word ends or where "=" begins: --ring is not --ring-size.
         if (text[1] == '-' && strncmp(text + 2, rows[i].name, n) == 0 &&
             (text[2 + n] == '\0' || text[2 + n] == '=')) {
             *attached = text[2 + n] ? text + 3 + n : NULL;
             return &rows[i];
         }
+        // A letter must match alone; the rest of the word, if any, is its value.
         if (text[1] != '-' && rows[i].letter == text[1]) {
             *attached = text[2] ? text + 2 : NULL;
             return &rows[i];
@@ -114,6 +121,7 @@ static int parse_option(int *i, int argc, char **argv, const struct command *com
     const char *text = argv[*i], *attached;
     const struct option_row *row = find(rows, n_rows, text, &attached);
     if (!row) {
+        // Short options show as they were written, without the second dash.
         const char *name = text + 1 + (text[1] == '-');
         return fail_unknown(command, rows, n_rows, name, (int)strcspn(name, "="));
     }
@@ -132,6 +140,7 @@ static int parse_option(int *i, int argc, char **argv, const struct command *com
     return store(command, row, attached);
 }
 
+// "-" alone is an argument: it stands for standard input. The first mistake ends it.
 int options_parse(int argc, char **argv, const struct command *command,
                   const struct option_row *rows, int n_rows, struct text_list *rest) {
     for (int i = 1; i < argc; i++) {

@@ -9,6 +9,7 @@
 
 #include "core/file.h"
 
+// Of the goal; the temporary name adds process id and suffix.
 enum { MAX_PATH = 1024 };
 
 // The path goes into a quoted gnuplot string: quotes and line breaks cannot be part of it.
@@ -21,6 +22,7 @@ static enum ley_status temporary_path(char out[MAX_PATH + 32], const char *path)
     return LEY_OK;
 }
 
+// Problems are found before the drawing: folder, gnuplot, pipe, in this order.
 enum ley_status plot_open(FILE **pipe, const char *path, int width, int height) {
     char temporary[MAX_PATH + 32];
     LEY_TRY(temporary_path(temporary, path));
@@ -29,6 +31,7 @@ enum ley_status plot_open(FILE **pipe, const char *path, int width, int height) 
     if (system("command -v gnuplot >/dev/null 2>&1") != 0) {
         return ley_fail(LEY_E_MISSING, "plots need gnuplot; install the package gnuplot-nox");
     }
+    // gnuplot may end early; writing then fails quietly and plot_close tells.
     signal(SIGPIPE, SIG_IGN);
     *pipe = popen("gnuplot 2>/dev/null", "w");
     if (!*pipe) {
@@ -41,6 +44,7 @@ enum ley_status plot_open(FILE **pipe, const char *path, int width, int height) 
     return LEY_OK;
 }
 
+// The name is made again rather than kept: it depends on path and process only.
 enum ley_status plot_close(FILE *pipe, const char *path) {
     char temporary[MAX_PATH + 32];
     int result = pclose(pipe);

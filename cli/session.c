@@ -6,8 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+// Set by the signal handler alone; read between pieces of work.
 static volatile sig_atomic_t is_interrupted;
 
+// The last of several --set for one key wins.
 enum ley_status session_hardware(struct ley_hardware *hardware,
                                  const struct hardware_options *options) {
     LEY_TRY(ley_hardware_load(hardware, options->name));
@@ -37,6 +39,7 @@ static void on_signal(int number) {
     is_interrupted = 1;
 }
 
+// Commands that run long call this; the others end at once, as usual.
 void session_catch_interrupts(void) {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     sigaction(SIGINT, &action, NULL);
@@ -45,6 +48,7 @@ void session_catch_interrupts(void) {
 
 // Also the place where work notices Ctrl-C.
 static bool report(void *context, int64_t n_done, int64_t n_total) {
+    // Only on a terminal: a log would fill with half-drawn bars.
     if (isatty(STDERR_FILENO) && n_total > 1) {
         int width = (int)(30 * n_done / n_total);
         fprintf(stderr, "\r%s [%.*s%*s] %lld/%lld", (const char *)context, width,
@@ -57,10 +61,12 @@ static bool report(void *context, int64_t n_done, int64_t n_total) {
     return !is_interrupted;
 }
 
+// For loops of a command itself, between two pieces of work.
 bool session_is_interrupted(void) {
     return is_interrupted;
 }
 
+// For work whose own output shows how far it is.
 static bool report_nothing(void *context, int64_t n_done, int64_t n_total) {
     (void)context;
     (void)n_done;
@@ -72,6 +78,7 @@ struct ley_progress session_quiet_progress(void) {
     return (struct ley_progress){report_nothing, NULL};
 }
 
+// The label must outlive the work: it is a literal.
 struct ley_progress session_progress(const char *label) {
     return (struct ley_progress){report, (void *)(uintptr_t)label};
 }

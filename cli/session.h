@@ -7,7 +7,9 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
 // Options that choose a hardware: name or file, overrides.
 struct hardware_options {
+    // a preset, a path, or for models "digital"
     const char *name;
+    // KEY=VALUE in the order given
     struct text_list set;
 };
 

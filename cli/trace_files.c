@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+// Owns all arrays; layers that were not chosen cost one zeroed struct.
 struct trace_files {
     const struct language *language;
     struct ley_outdir *outdir;
@@ -18,6 +19,8 @@ struct trace_files {
 static enum ley_status parse_list(int *list, int *n, const char *text, int end, const char *what) {
     *n = 0;
     for (const char *at = text;; at++) {
+        // Stops at the first thing that is no number in range, so a list of at most `end` entries
+        // fits.
         char *stop;
         long value = strtol(at, &stop, 10);
         if (stop == at || value < 0 || value >= end || *n == end ||
@@ -33,6 +36,8 @@ static enum ley_status parse_list(int *list, int *n, const char *text, int end, 
     }
 }
 
+// S and phi are (H, T, T), A and its codes (H, N, T, D): T is the most tokens the run can have. On
+// failure what was made stays in *trace, for trace_files_destroy.
 static enum ley_status create_layer(struct ley_attention_trace *trace,
                                     const struct language *language, int64_t n_tokens) {
     const struct ley_model_config *config = ley_model_config(language->model);
@@ -41,6 +46,7 @@ static enum ley_status create_layer(struct ley_attention_trace *trace,
     size_t n_tiles = (size_t)ley_attention_n_tiles(&language->hardware, n_tokens);
     size_t n_values = n_heads * T * (size_t)config->head_dim;
     trace->n_tokens = n_tokens;
+    // Zeroed: what is gated is never written and stays 0.
     trace->s = ley_alloc(n_heads * T * T, sizeof(double));
     trace->phi = ley_alloc(n_heads * T * T, sizeof(double));
     trace->a = ley_alloc(n_tiles * n_values, sizeof(double));
@@ -52,6 +58,7 @@ static enum ley_status create_layer(struct ley_attention_trace *trace,
     return is_ready ? LEY_OK : ley_fail_memory("the trace of a layer", n_heads * T, T * 16);
 }
 
+// Heads are chosen when writing only: the attention traces a layer whole.
 static enum ley_status choose(struct trace_files *trace, const struct trace_options *options,
                               int64_t n_tokens) {
     const struct ley_model_config *config = ley_model_config(trace->language->model);
@@ -68,8 +75,10 @@ static enum ley_status choose(struct trace_files *trace, const struct trace_opti
         return ley_fail_memory("the trace", (size_t)config->n_layers, sizeof *layers);
     }
     enum ley_status status =
+        // Layer 0 where none is named: one layer is enough to look at.
         parse_list(layers, &n, options->layers ? options->layers : "0", config->n_layers, "layers");
     for (int i = 0; status == LEY_OK && i < n; i++) {
+        // A layer named twice is made once.
         if (!trace->layer[layers[i]].s) {
             status = create_layer(&trace->layer[layers[i]], trace->language, n_tokens);
         }
@@ -78,6 +87,7 @@ static enum ley_status choose(struct trace_files *trace, const struct trace_opti
     return status;
 }
 
+// Made before the run, so that a folder that cannot be written costs no computing.
 enum ley_status trace_files_create(struct trace_files **trace, const struct trace_options *options,
                                    const struct language *language, int64_t n_tokens) {
     *trace = NULL;
@@ -104,6 +114,7 @@ enum ley_status trace_files_create(struct trace_files **trace, const struct trac
     return ley_outdir_create(&made->outdir, options->folder);
 }
 
+// Indexed by layer, like the ledgers of a feed.
 const struct ley_attention_trace *trace_files_arrays(const struct trace_files *trace) {
     return trace ? trace->layer : NULL;
 }
@@ -117,6 +128,7 @@ struct part {
     int64_t width, stride; // values of a row that are written, values from row to row
 };
 
+// Arrays were laid out for T tokens; what is written are the first n_tokens of each block.
 static enum ley_status write_part(const struct trace_files *trace, int layer,
                                   const struct part *part, int64_t n_tokens) {
     struct ley_tensor tensor;
@@ -125,10 +137,13 @@ static enum ley_status write_part(const struct trace_files *trace, int layer,
     int64_t T = trace->layer[layer].n_tokens;
     int64_t shape[] = {trace->n_heads, part->n_blocks, n_tokens, part->width};
     size_t size = ley_dtype_bytes(part->dtype);
+    // Copies (chosen heads, blocks, n_tokens, width) out of (all heads, blocks, T, stride).
     LEY_TRY(ley_tensor_create(&tensor, part->dtype, 4, shape));
     char *to = tensor.data;
     for (int h = 0; h < trace->n_heads; h++) {
         for (int64_t row = 0; row < part->n_blocks * n_tokens; row++) {
+            // Blocks of a head follow one another; rows of a block are T apart from the next
+            // block's.
             int64_t block = trace->head[h] * part->n_blocks + row / n_tokens;
             int64_t from = (block * T + row % n_tokens) * part->stride;
             memcpy(to, (const char *)part->data + (size_t)from * size, (size_t)part->width * size);
@@ -150,10 +165,12 @@ static enum ley_status write_part(const struct trace_files *trace, int layer,
     return status;
 }
 
+// ORDER of the files as trace_files.h lists them.
 static enum ley_status write_layer(const struct trace_files *trace, int layer, int64_t n_tokens) {
     const struct ley_attention_trace *t = &trace->layer[layer];
     int64_t D = ley_model_config(trace->language->model)->head_dim;
     int64_t n_tiles = ley_attention_n_tiles(&trace->language->hardware, t->n_tokens);
+    // name, type, data, blocks a head, values written of a row, values from row to row
     const struct part parts[] = {
         {"S", LEY_F64, t->s, 1, n_tokens, t->n_tokens},
         {"phi", LEY_F64, t->phi, 1, n_tokens, t->n_tokens},
@@ -169,6 +186,7 @@ static enum ley_status write_layer(const struct trace_files *trace, int layer, i
     return LEY_OK;
 }
 
+// Layers that were chosen are those with arrays. One commit for all files.
 enum ley_status trace_files_write(const struct trace_files *trace, int64_t n_tokens) {
     if (!trace) {
         return LEY_OK;
@@ -181,6 +199,7 @@ enum ley_status trace_files_write(const struct trace_files *trace, int64_t n_tok
     return ley_outdir_commit(trace->outdir);
 }
 
+// What was not committed is removed by ley_outdir_destroy.
 void trace_files_destroy(struct trace_files *trace) {
     if (!trace) {
         return;

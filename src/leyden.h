@@ -1,5 +1,8 @@
 // leyden.h - the whole public interface of libleyden; each header also stands alone.
 #pragma once
+// From the cell up: `device` knows no arrays, `circuit` no cells, `array` joins the two,
+// `attention` puts heads on banks, `model` puts attention into a language model. `event` counts
+// what happens on the way; `core` and `tensor` know nothing of chips. DESIGN.md has the layers.
 #include "array/bank.h"
 #include "array/bitline.h"
 #include "array/clock.h"

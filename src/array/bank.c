@@ -41,6 +41,7 @@ static bool allocate(struct ley_bank *bank) {
            bank->column;
 }
 
+// The clock starts at 0 and no column holds a token: nothing is read before it is written.
 enum ley_status ley_bank_create(struct ley_bank **bank, const struct ley_hardware *hardware,
                                 const struct ley_cell *cell, int head_dim) {
     LEY_ASSERT(head_dim >= 1);
@@ -64,6 +65,7 @@ enum ley_status ley_bank_create(struct ley_bank **bank, const struct ley_hardwar
     return LEY_OK;
 }
 
+// Also of a bank whose allocation stopped half way.
 void ley_bank_destroy(struct ley_bank *bank) {
     if (!bank) {
         return;
@@ -104,9 +106,11 @@ static void write_cells(double *u, const struct ley_bank *bank, const double *x_
     }
 }
 
+// The column of the oldest token is overwritten, its time of writing too.
 void ley_bank_write(struct ley_bank *bank, const double *k_v, const double *v_v, double t_s,
                     struct ley_ledger *ledger) {
     advance(bank, t_s);
+    // Full ring: this is the column of the token that is R older.
     int64_t c = bank->n_tokens % bank->ring; // M15
     int64_t head_dim = bank->tile.head_dim;
     write_cells(bank->k_u + c * head_dim, bank, k_v, ledger);
@@ -133,6 +137,7 @@ static int gather(struct ley_bank *bank, int n) {
     int first = n * hardware->array.n_columns, n_live = 0;
     for (int c = first; c < first + hardware->array.n_columns && c < bank->ring; c++) {
         bool is_written = bank->token[c] >= 0;
+        // Age in tokens: the newest has n_tokens - token = 1, so window M keeps exactly M of them.
         if (!is_written || bank->n_tokens - bank->token[c] > hardware->array.window) {
             continue; // gated
         }
@@ -149,6 +154,7 @@ static int gather(struct ley_bank *bank, int n) {
 }
 
 // M15: tiles in ascending order; a tile without live columns is not driven and adds nothing.
+// The pulses are made once for all tiles: they share the q lines.
 void ley_bank_read(double *sum, struct ley_bank *bank, const double *q, double t_s,
                    const struct ley_read_trace *trace, struct ley_ledger *ledger) {
     static const struct ley_read_trace no_trace = {0};
@@ -169,6 +175,7 @@ void ley_bank_read(double *sum, struct ley_bank *bank, const double *q, double t
     }
 }
 
+// Also how many columns have been written, until the ring is full.
 int64_t ley_bank_n_tokens(const struct ley_bank *bank) {
     return bank->n_tokens;
 }

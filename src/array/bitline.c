@@ -6,11 +6,13 @@
 
 #include <math.h>
 
+// In double, the definition: one product of pulse and current per cell, added in ascending order.
 static struct ley_bitline read_k_double(const struct ley_cell *cell, const double *pulse,
                                         const struct ley_column *column, int n_rows) {
     struct ley_bitline line = {0, 0};
     for (int d = 0; d < n_rows; d++) {
         double u_v = column->k_u[d] * column->decay.u_scale;
+        // The scale belongs to the current (uniform leakage, M7).
         double i_a = pulse[d] * (ley_cell_current(cell, u_v) * column->decay.i_scale);
         line.net_a += i_a;
         line.magnitude_a += fabs(i_a);
@@ -18,6 +20,7 @@ static struct ley_bitline read_k_double(const struct ley_cell *cell, const doubl
     return line;
 }
 
+// M12, likewise over the columns of one tile; v_u is strided by column, d is the row.
 static struct ley_bitline read_v_double(const struct ley_cell *cell, const double *phi,
                                         const struct ley_column *columns, int n_columns, int d) {
     struct ley_bitline line = {0, 0};
@@ -30,6 +33,7 @@ static struct ley_bitline read_v_double(const struct ley_cell *cell, const doubl
     return line;
 }
 
+// In float32 throughout: operands are rounded before the first product.
 static struct ley_bitline read_k_float(const struct ley_cell *cell, const double *pulse,
                                        const struct ley_column *column, int n_rows) {
     float u_scale = (float)column->decay.u_scale, i_scale = (float)column->decay.i_scale;
@@ -43,6 +47,7 @@ static struct ley_bitline read_k_float(const struct ley_cell *cell, const double
     return (struct ley_bitline){net_a, magnitude_a};
 }
 
+// M12 in float32: the scale of each column is rounded too, since a kernel would load it so.
 static struct ley_bitline read_v_float(const struct ley_cell *cell, const double *phi,
                                        const struct ley_column *columns, int n_columns, int d) {
     float net_a = 0, magnitude_a = 0;
@@ -56,6 +61,7 @@ static struct ley_bitline read_v_float(const struct ley_cell *cell, const double
     return (struct ley_bitline){net_a, magnitude_a};
 }
 
+// ORDER array.arithmetic
 const struct ley_bitline_ops *ley_bitline_ops(int arithmetic) {
     static const struct ley_bitline_ops ops[] = {
         [LEY_ARITHMETIC_DOUBLE] = {read_k_double, read_v_double},

@@ -11,6 +11,7 @@
 #include "core/file.h"
 #include "core/memory.h"
 
+// Presets are a page of YAML.
 enum { MAX_PRESET_BYTES = 1 << 16, NAME_BYTES = 1024 };
 
 // The order of the files is the order of groups in help and YAML.
@@ -34,12 +35,14 @@ static const struct ley_param rows[] = {
 #undef LEY_PARAM
 };
 
+// Every parameter of the chip, expanded from the .def files of the modules.
 static const struct ley_param_table table = {rows, sizeof rows / sizeof rows[0]};
 
 const struct ley_param_table *ley_hardware_params(void) {
     return &table;
 }
 
+// Cut silently when the room is full: it is the end of a message.
 // Appends the names of the YAML files beside the preset `known` to text.
 static void list_presets(char *text, size_t n_text, const char *known) {
     char folder[NAME_BYTES];
@@ -72,6 +75,7 @@ static enum ley_status find_preset(char *path, size_t n_path, const char *name) 
     if (ley_data_path(path, n_path, file) == LEY_OK) {
         return LEY_OK;
     }
+    // paper.yaml is always there; its folder is where the others are.
     char known[512] = "";
     LEY_TRY(ley_data_path(path, n_path, "hardware/paper.yaml"));
     list_presets(known, sizeof known, path);
@@ -94,6 +98,7 @@ static enum ley_status anchor_table(struct ley_hardware *hardware, const char *p
                                  : LEY_OK;
 }
 
+// Defaults first, then the file; what a file does not name keeps its default.
 enum ley_status ley_hardware_load(struct ley_hardware *hardware, const char *name_or_path) {
     char path[NAME_BYTES];
     char *text;
@@ -107,10 +112,12 @@ enum ley_status ley_hardware_load(struct ley_hardware *hardware, const char *nam
     return status == LEY_OK ? anchor_table(hardware, path) : status;
 }
 
+// M15: 0 stands for the window.
 int ley_hardware_ring(const struct ley_hardware *hardware) {
     return hardware->array.ring ? hardware->array.ring : hardware->array.window;
 }
 
+// The last tile may be partly empty.
 int ley_hardware_n_tiles(const struct ley_hardware *hardware) {
     int n_columns = hardware->array.n_columns;
     return (ley_hardware_ring(hardware) + n_columns - 1) / n_columns;
@@ -124,8 +131,10 @@ double ley_hardware_busy_s(const struct ley_hardware *hardware, int n_queries_pe
 }
 
 // Bounds of single parameters are the table's work; this is about pairs that exclude each other.
+// Pairs are checked in the order of the signal path; the time budget, which depends on all, last.
 enum ley_status ley_hardware_check(const struct ley_hardware *hardware, int n_queries_per_bank) {
     const struct ley_converter_spec *converter = &hardware->converter;
+    // Level counts of 1 would make a step of infinity: (high - low) / 0.
     if (converter->q_levels == 1 || converter->kv_levels == 1 || converter->output_levels == 1) {
         return ley_fail(LEY_E_ARGUMENT,
                         "%s is 1: a converter has at least 2 levels (0: continuous)",
@@ -133,10 +142,12 @@ enum ley_status ley_hardware_check(const struct ley_hardware *hardware, int n_qu
                         : converter->kv_levels == 1 ? "dac.kv_levels"
                                                     : "output.levels");
     }
+    // Cells leak towards V_ref, so it has to be a voltage that a cell can hold.
     if (hardware->cell.v_ref_v > hardware->cell.v_dd_v) {
         return ley_fail(LEY_E_ARGUMENT, "cell.v_ref_v is %g V, above cell.v_dd_v = %g V",
                         hardware->cell.v_ref_v, hardware->cell.v_dd_v);
     }
+    // A column must not be overwritten while a query can still see it.
     if (hardware->array.ring != 0 && hardware->array.ring < hardware->array.window) {
         return ley_fail(LEY_E_ARGUMENT,
                         "array.ring is %d, shorter than array.window = %d; give the "
@@ -144,6 +155,7 @@ enum ley_status ley_hardware_check(const struct ley_hardware *hardware, int n_qu
                         hardware->array.ring, hardware->array.window);
     }
     double busy_s = ley_hardware_busy_s(hardware, n_queries_per_bank);
+    // The allowance is for sums of decimal numbers that should be equal and differ in the last bit.
     if (busy_s > hardware->time.token_period_s * (1 + 1e-12)) {
         return ley_fail(
             LEY_E_ARGUMENT,

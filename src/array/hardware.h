@@ -12,16 +12,20 @@ enum ley_arithmetic { LEY_ARITHMETIC_DOUBLE, LEY_ARITHMETIC_FLOAT }; // ORDER ar
 
 // Plain data; array_params.def documents units, ranges and sources of the fields.
 struct ley_array_spec {
+    // A head wider than n_rows stacks sub-arrays; n_columns is the length of a tile in tokens.
     int n_rows, n_columns; // of one sub-array
+    // In tokens: window is what a query sees, ring what the columns hold (0: the window).
     int window, ring;
     int arithmetic; // enum ley_arithmetic
 };
 
+// Seconds. The phases of one token follow one another and must fit into its period (M17).
 struct ley_time_spec {
     double token_period_s;
     double write_s, q_pulse_s, phi_pulse_s, output_pulse_s, digital_sum_s; // phases, in order
 };
 
+// Plain data, compared and stored as bytes: ley_hardware_load zeroes the padding too.
 struct ley_hardware {
     struct ley_cell_spec cell;
     struct ley_converter_spec converter;

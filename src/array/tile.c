@@ -9,6 +9,7 @@
 #include "core/assert.h"
 #include "event/ledger.h"
 
+// s and phi are indexed by token and serve all tiles; a and code have a part for each tile.
 struct ley_tile_trace ley_trace_tile(const struct ley_read_trace *read, int n) {
     return (struct ley_tile_trace){
         .s = read->s,
@@ -25,10 +26,13 @@ static void score(double *phi, const struct ley_tile_spec *spec, const double *p
     const struct ley_hardware *hardware = spec->hardware;
     const struct ley_bitline_ops *ops = ley_bitline_ops(hardware->array.arithmetic);
     double phase_s = hardware->time.q_pulse_s;
+    // Columns in ascending order, as they lie: the order is part of the result.
     for (int c = 0; c < n_columns; c++) {
         struct ley_bitline line = ops->read_k(spec->cell, pulse, &columns[c], spec->head_dim);
+        // M11
         phi[c] = ley_charge_to_pulse(&hardware->converter, line.net_a, ledger);
         if (ledger) {
+            // Charge = mean current times phase; the phi pulse is what drives the V array next.
             ledger->k_charge_c += line.magnitude_a * phase_s;
             ledger->k_net_charge_c += line.net_a * phase_s;
             ledger->phi_line_time_s += phi[c] * hardware->time.phi_pulse_s;
@@ -49,8 +53,10 @@ static void weigh(double *sum, const struct ley_tile_spec *spec, const double *p
     const struct ley_hardware *hardware = spec->hardware;
     const struct ley_bitline_ops *ops = ley_bitline_ops(hardware->array.arithmetic);
     double phase_s = hardware->time.phi_pulse_s;
+    // Rows of V are independent bit lines: each converts its own partial sum.
     for (int d = 0; d < spec->head_dim; d++) {
         struct ley_bitline line = ops->read_v(spec->cell, phi, columns, n_columns, d);
+        // M13, M14
         struct ley_reading reading = ley_charge_to_count(&hardware->converter, line.net_a,
                                                          hardware->time.output_pulse_s, ledger);
         sum[d] += reading.value;
@@ -67,6 +73,8 @@ static void weigh(double *sum, const struct ley_tile_spec *spec, const double *p
     }
 }
 
+// q lines run through every sub-array that holds a live column, whatever its place (see "What is
+// counted" in MODEL.md); a wide head stacks several.
 static void count_lines(struct ley_ledger *ledger, const struct ley_tile_spec *spec,
                         const double *pulse, int n_columns) {
     const struct ley_hardware *hardware = spec->hardware;
@@ -81,6 +89,7 @@ static void count_lines(struct ley_ledger *ledger, const struct ley_tile_spec *s
     }
 }
 
+// score before weigh: phi is the only thing that passes between them.
 void ley_tile_read(double *sum, const struct ley_tile_spec *spec, const double *pulse,
                    const struct ley_column *columns, int n_columns, double *phi,
                    const struct ley_tile_trace *trace, struct ley_ledger *ledger) {

@@ -4,6 +4,7 @@
 #include "core/assert.h"
 #include "core/memory.h"
 
+// ORDER ley_signal: what is stored has one scaler per bank, what drives or leaves it one per query.
 int ley_attention_n_heads(const struct ley_attention_shape *shape, enum ley_signal signal) {
     bool is_stored = signal == LEY_SIGNAL_K || signal == LEY_SIGNAL_V;
     return is_stored ? shape->n_kv_heads : shape->n_query_heads;
@@ -25,6 +26,7 @@ static enum ley_status create_scalers(struct ley_attention *attention) {
         if (!scaler) {
             return ley_fail_memory("scalers", (size_t)n, sizeof *scaler);
         }
+        // a = 1, and b = V_ref for what is stored: M18.
         for (int h = 0; h < n; h++) {
             scaler[h] =
                 ley_scaler_initial((enum ley_signal)signal, attention->hardware.cell.v_ref_v);
@@ -33,6 +35,7 @@ static enum ley_status create_scalers(struct ley_attention *attention) {
     return LEY_OK;
 }
 
+// The check comes before the cell: a hardware that contradicts itself has no cell to resolve.
 enum ley_status ley_attention_create(struct ley_attention **attention,
                                      const struct ley_hardware *hardware,
                                      const struct ley_attention_shape *shape) {
@@ -58,6 +61,7 @@ enum ley_status ley_attention_create(struct ley_attention **attention,
     return LEY_OK;
 }
 
+// Also of an attention that was made in part: it was zeroed.
 void ley_attention_destroy(struct ley_attention *attention) {
     if (!attention) {
         return;

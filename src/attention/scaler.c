@@ -12,6 +12,7 @@ const char *ley_signal_name(enum ley_signal signal) {
     return names[signal];
 }
 
+// M18: b = V_ref puts k and v in the middle of 0..V_DD, where u = 0.
 struct ley_scaler ley_scaler_initial(enum ley_signal signal, double v_ref_v) {
     bool is_stored = signal == LEY_SIGNAL_K || signal == LEY_SIGNAL_V;
     return (struct ley_scaler){.a = 1, .b = is_stored ? v_ref_v : 0};
@@ -20,6 +21,7 @@ struct ley_scaler ley_scaler_initial(enum ley_signal signal, double v_ref_v) {
 // M18
 void ley_scale(double *out, const double *in, int n, const struct ley_scaler *scaler,
                struct ley_ledger *ledger) {
+    // The floor keeps the sign: a scaler can shrink a signal to nothing, but not mirror it.
     double a = scaler->a > smallest_a ? scaler->a : smallest_a;
     for (int i = 0; i < n; i++) {
         out[i] = a * in[i] + scaler->b;

@@ -6,6 +6,7 @@
 #include "attention/scaler.h"
 #include "tensor/npy.h"
 
+// On failure the tensor may hold data: the caller destroys it either way.
 static enum ley_status load_one(struct ley_tensor *tensor, int n_heads, const char *folder,
                                 const char *signal, char which) {
     char path[1024];
@@ -21,6 +22,7 @@ static enum ley_status load_one(struct ley_tensor *tensor, int n_heads, const ch
     return ley_tensor_check_finite(tensor, path);
 }
 
+// Both letters, then the pairs; scaler[n_heads] is written only when all is well.
 static enum ley_status load_signal(struct ley_scaler *scaler, int n_heads, const char *folder,
                                    enum ley_signal signal) {
     struct ley_tensor a = {.data = NULL}, b = {.data = NULL};
@@ -36,6 +38,7 @@ static enum ley_status load_signal(struct ley_scaler *scaler, int n_heads, const
     return status;
 }
 
+// The scalers of signals read before a failure are overwritten already.
 enum ley_status ley_scalers_load(struct ley_scaler *scaler[LEY_N_SIGNALS],
                                  const int n_heads[LEY_N_SIGNALS], const char *folder) {
     for (int signal = 0; signal < LEY_N_SIGNALS; signal++) {

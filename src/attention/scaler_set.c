@@ -6,6 +6,7 @@
 #include "core/assert.h"
 #include "core/memory.h"
 
+// One block for each signal: layers of one signal lie one after another.
 enum ley_status ley_scaler_set_create(struct ley_scaler_set *set, int n_layers,
                                       const struct ley_attention_shape *shape) {
     *set = (struct ley_scaler_set){.n_layers = n_layers, .shape = *shape};
@@ -20,6 +21,7 @@ enum ley_status ley_scaler_set_create(struct ley_scaler_set *set, int n_layers,
     return LEY_OK;
 }
 
+// The shape stays, the pairs go.
 void ley_scaler_set_destroy(struct ley_scaler_set *set) {
     for (int signal = 0; signal < LEY_N_SIGNALS; signal++) {
         ley_free(set->scaler[signal]);
@@ -27,12 +29,14 @@ void ley_scaler_set_destroy(struct ley_scaler_set *set) {
     }
 }
 
+// Pairs of a layer are contiguous: layer * heads.
 struct ley_scaler *ley_scaler_set_at(const struct ley_scaler_set *set, enum ley_signal signal,
                                      int layer) {
     LEY_ASSERT(layer >= 0 && layer < set->n_layers);
     return set->scaler[signal] + (size_t)layer * (size_t)ley_attention_n_heads(&set->shape, signal);
 }
 
+// Shapes are compared as bytes: ley_attention_shape has no padding.
 void ley_scaler_set_apply(const struct ley_scaler_set *set, struct ley_attention *attention,
                           int layer) {
     LEY_ASSERT(memcmp(&set->shape, &attention->shape, sizeof set->shape) == 0);

@@ -65,6 +65,7 @@ static int gather(struct scratch *scratch, const struct run *run, int64_t t, int
     int64_t first = (int64_t)n * hardware->array.n_columns;
     int n_live = 0;
     for (int64_t p = first; p < first + hardware->array.n_columns && p < ring && p <= t; p++) {
+        // M15: the newest token at or before t whose column is p.
         int64_t s = p + (t - p) / ring * ring;
         if (t - s >= hardware->array.window) {
             continue; // gated
@@ -89,6 +90,7 @@ static void run_query(struct scratch *scratch, const struct run *run, int64_t he
     double *y = run->out + offset;
     struct ley_tile_spec tile = {&attention->hardware, attention->cell, head_dim};
 
+    // (1) scale and convert the query, (2) read the tiles in ascending order, (3) scale the sum.
     ley_scale(scratch->pulse, run->q + offset, head_dim, &attention->scaler[LEY_SIGNAL_Q][h],
               ledger);
     ley_trace_query(run->trace, attention, head, t, scratch->pulse);
@@ -112,6 +114,7 @@ static void run_query(struct scratch *scratch, const struct run *run, int64_t he
 }
 
 // One key-value head of one sequence, with all query heads that read it.
+// Stored once, then read by the n_group query heads, as one bank serves them on the chip.
 static void run_pair(struct scratch *scratch, const struct run *run, int64_t pair) {
     const struct ley_attention_shape *shape = &run->attention->shape;
     int64_t n_group = shape->n_query_heads / shape->n_kv_heads;
@@ -129,6 +132,7 @@ static void run_pair(struct scratch *scratch, const struct run *run, int64_t pai
 }
 
 // Scratch of one thread.
+// On failure the caller releases what there is.
 static bool allocate(struct scratch *scratch, const struct run *run) {
     size_t head_dim = (size_t)run->attention->shape.head_dim;
     size_t n_columns = (size_t)run->attention->hardware.array.n_columns;
@@ -140,6 +144,7 @@ static bool allocate(struct scratch *scratch, const struct run *run) {
     return scratch->k_u && scratch->v_u && scratch->pulse && scratch->phi && scratch->column;
 }
 
+// All n of them, made or not; scratch itself may be NULL.
 static void release(struct scratch *scratch, int n) {
     for (int i = 0; scratch && i < n; i++) {
         ley_free(scratch[i].k_u);
@@ -164,6 +169,7 @@ static bool run_pairs(struct scratch *scratch, const struct run *run, int64_t n_
         if (!skip) {
             run_pair(&scratch[omp_get_thread_num()], run, pair);
         }
+// Reports are serialised; a stop is seen by the others at their next pair, never within one.
 #pragma omp critical(ley_progress)
         if (progress && !progress->report(progress->context, ++n_done, n_pairs)) {
 #pragma omp atomic write
@@ -178,6 +184,7 @@ static bool run_pairs(struct scratch *scratch, const struct run *run, int64_t n_
 static enum ley_status prepare(struct run *run, struct scratch **scratch, int n_threads,
                                int64_t n_pairs, const struct ley_ledger *ledger) {
     const struct ley_hardware *hardware = &run->attention->hardware;
+    // Lags beyond the window are gated and need no decay.
     int64_t n_lags =
         run->n_tokens < hardware->array.window ? run->n_tokens : hardware->array.window;
     *scratch = ley_alloc((size_t)n_threads, sizeof **scratch);
@@ -198,6 +205,7 @@ static enum ley_status prepare(struct run *run, struct scratch **scratch, int n_
     return LEY_OK;
 }
 
+// A stopped run leaves `out` half written and the ledger as it was.
 enum ley_status ley_attention_forward(double *out, const struct ley_attention *attention,
                                       const double *q, const double *k, const double *v,
                                       int64_t n_batch, int64_t n_tokens,

@@ -5,6 +5,7 @@
 #include "attention/trace_impl.h"
 #include "core/memory.h"
 
+// One bank for each sequence and key-value head, in the order of `pair`.
 struct ley_stream {
     const struct ley_attention *attention;
     int64_t n_pairs; // sequences * key-value heads
@@ -13,6 +14,7 @@ struct ley_stream {
     double *x;              // scratch (2, D)
 };
 
+// All memory of a stream is made here: a step allocates nothing.
 enum ley_status ley_stream_create(struct ley_stream **stream, const struct ley_attention *attention,
                                   int64_t n_batch) {
     size_t head_dim = (size_t)attention->shape.head_dim;
@@ -41,6 +43,7 @@ enum ley_status ley_stream_create(struct ley_stream **stream, const struct ley_a
     return LEY_OK;
 }
 
+// Accepts a stream that was made in part.
 void ley_stream_destroy(struct ley_stream *stream) {
     if (!stream) {
         return;
@@ -54,6 +57,7 @@ void ley_stream_destroy(struct ley_stream *stream) {
 }
 
 // M18, then the bank: one token of one key-value head.
+// The query's scratch is free at this point: x holds k and v together.
 static void write_token(struct ley_stream *stream, int64_t pair, const double *k, const double *v,
                         double t_s, const struct ley_attention_trace *trace,
                         struct ley_ledger *ledger) {
@@ -76,6 +80,7 @@ static void read_token(double *out, struct ley_stream *stream, int64_t head, con
     const struct ley_attention_shape *shape = &attention->shape;
     int64_t h = head % shape->n_query_heads;
     int64_t pair = head / (shape->n_query_heads / shape->n_kv_heads);
+    // stream->x now holds the query: k and v are in the bank already.
     ley_scale(stream->x, q, shape->head_dim, &attention->scaler[LEY_SIGNAL_Q][h], ledger);
     ley_trace_query(trace, attention, head, stream->n_tokens, stream->x);
     struct ley_read_trace read = ley_trace_read(trace, attention, head, stream->n_tokens);
@@ -99,6 +104,7 @@ void ley_stream_step(double *out, struct ley_stream *stream, const double *q, co
     stream->n_tokens++;
 }
 
+// No reads: neither queries nor scores are counted.
 void ley_stream_write(struct ley_stream *stream, const double *k, const double *v, double t_s,
                       struct ley_ledger *ledger) {
     int64_t head_dim = stream->attention->shape.head_dim;
@@ -108,6 +114,7 @@ void ley_stream_write(struct ley_stream *stream, const double *k, const double *
     stream->n_tokens++;
 }
 
+// Cells keep their charge; no column counts as written (bank.c).
 void ley_stream_reset(struct ley_stream *stream) {
     for (int64_t pair = 0; pair < stream->n_pairs; pair++) {
         ley_bank_reset(stream->bank[pair]);

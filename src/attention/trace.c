@@ -11,6 +11,7 @@ static void put_codes(int32_t *code, const double *x, int n, const struct ley_qu
     }
 }
 
+// The codes of the values before the DAC, by the DAC's own grid: what it is about to write.
 void ley_trace_stored(const struct ley_attention_trace *trace,
                       const struct ley_attention *attention, enum ley_signal signal, int64_t pair,
                       int64_t token, const double *x_v) {
@@ -23,6 +24,7 @@ void ley_trace_stored(const struct ley_attention_trace *trace,
     }
 }
 
+// Likewise for the pulses of a query.
 void ley_trace_query(const struct ley_attention_trace *trace, const struct ley_attention *attention,
                      int64_t head, int64_t token, const double *q) {
     if (trace && trace->q_code) {
@@ -42,6 +44,7 @@ struct ley_read_trace ley_trace_read(const struct ley_attention_trace *trace,
     int64_t n_tokens = trace->n_tokens, head_dim = attention->shape.head_dim;
     int64_t score = (head * n_tokens + token) * n_tokens;
     int64_t n_tiles = ley_attention_n_tiles(&attention->hardware, n_tokens);
+    // (B, Hq, N, T, D): the tiles of one head lie T rows apart, so tile_stride is T * D.
     int64_t tile = (head * n_tiles * n_tokens + token) * head_dim;
     return (struct ley_read_trace){
         .s = trace->s ? trace->s + score : NULL,

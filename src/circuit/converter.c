@@ -26,6 +26,7 @@ double ley_charge_to_pulse(const struct ley_converter_spec *spec, double s_a,
     return fraction < 1 ? fraction : 1;
 }
 
+// M14. The largest count at either sign.
 int ley_output_code_max(const struct ley_converter_spec *spec) {
     int levels = spec->output_levels;
     if (levels == 0) {
@@ -43,14 +44,17 @@ static struct ley_reading count_pulse(const struct ley_converter_spec *spec, dou
     }
     struct ley_quantiser grid = ley_quantiser_make(-1, 1, spec->output_levels);
     double code = ley_quantiser_code(&grid, x), most = ley_output_code_max(spec);
+    // Only the counter mode gets here, at saturation: reference mode's end is its own rounding.
     if (fabs(code) > most) {
         code = copysign(most, code);
     }
     return (struct ley_reading){.value = grid.step * code, .code = (int)code};
 }
 
+// Saturation is told from the unclipped value; a full-scale input counts as saturated.
 struct ley_reading ley_charge_to_count(const struct ley_converter_spec *spec, double a_a,
                                        double phase_s, struct ley_ledger *ledger) {
+    // Two clips of one value: what saturates is told from x, what is counted from `clipped`.
     double x = a_a / spec->output_i_sat_a;
     double clipped = x < -1 ? -1 : x > 1 ? 1 : x;
     struct ley_reading reading = count_pulse(spec, clipped);

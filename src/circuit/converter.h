@@ -15,7 +15,9 @@ enum ley_output_mode { LEY_OUTPUT_REFERENCE, LEY_OUTPUT_COUNTER }; // ORDER outp
 
 // Plain data; converter_params.def documents units, ranges and sources of every field.
 struct ley_converter_spec {
+    // 0: continuous, here and below; 1 is refused
     int q_levels, kv_levels;
+    // S_sat and A_sat: mean currents over the phase at which a converter is full (M11, M13)
     double score_i_sat_a;
     double output_i_sat_a;
     int output_levels;

@@ -6,14 +6,17 @@
 
 #include "event/ledger.h"
 
+// Full scale is the whole phase: 1 = T_q.
 struct ley_quantiser ley_pulse_grid(const struct ley_converter_spec *spec) {
     return ley_quantiser_make(0, 1, spec->q_levels);
 }
 
+// u = 0 is no level with an even number of them (M1).
 struct ley_quantiser ley_write_grid(const struct ley_converter_spec *spec, double v_dd_v) {
     return ley_quantiser_make(0, v_dd_v, spec->kv_levels);
 }
 
+// Clip, then round: a value beyond the range gives the end code, never one more.
 static void convert(double *out, const double *in, int n, const struct ley_quantiser *grid) {
     for (int i = 0; i < n; i++) {
         out[i] = ley_quantise(grid, ley_clip(grid, in[i]));

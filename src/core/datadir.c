@@ -17,11 +17,13 @@ static bool try_path(char *path, size_t n_path, const char *folder, const char *
     return n > 0 && (size_t)n < n_path && ley_file_exists(path);
 }
 
+// First what the user says, then what belongs to this build; the working folder never decides.
 enum ley_status ley_data_path(char *path, size_t n_path, const char *name) {
     const char *chosen = getenv("LEYDEN_CONFIG_DIR");
     if (chosen && try_path(path, n_path, chosen, "", name)) {
         return LEY_OK;
     }
+    // dladdr tells where the code of this very function was loaded from.
     Dl_info info;
     char folder[1024] = ".";
     if (dladdr(ley_file_exists, &info) && info.dli_fname && strrchr(info.dli_fname, '/')) {

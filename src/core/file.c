@@ -13,8 +13,10 @@
 
 #include "core/memory.h"
 
+// A folder of results holds few files with short names; both bounds keep the struct flat.
 enum { MAX_FILES = 32, PATH_BYTES = 1024 };
 
+// Names are noted at opening, so that commit and destroy know what there is.
 struct ley_outdir {
     char path[PATH_BYTES];
     bool is_created_here, is_committed;
@@ -22,6 +24,7 @@ struct ley_outdir {
     char name[MAX_FILES][64];
 };
 
+// Readable now; opening may still fail.
 bool ley_file_exists(const char *path) {
     return access(path, R_OK) == 0;
 }
@@ -51,6 +54,7 @@ static enum ley_status read_all(char **text, size_t *n_bytes, FILE *file, const 
     return LEY_OK;
 }
 
+// The file is closed in any case; a pipe or a device is refused in read_all.
 enum ley_status ley_file_read(char **text, size_t *n_bytes, const char *path, size_t max_bytes) {
     FILE *file = fopen(path, "rb");
     if (!file) {
@@ -69,9 +73,11 @@ static void join(char *out, size_t n_out, const struct ley_outdir *outdir, const
     (void)n; // names and folder were checked to fit at create and open
 }
 
+// An existing folder is used as it is: other files in it are left alone.
 enum ley_status ley_outdir_create(struct ley_outdir **outdir, const char *path) {
     *outdir = NULL;
     if (strlen(path) > PATH_BYTES - 128) {
+        // Made or found: only a folder that was made here may be removed again.
         return ley_fail(LEY_E_ARGUMENT, "the name of the output folder is too long");
     }
     bool is_new = mkdir(path, 0777) == 0;
@@ -98,6 +104,7 @@ enum ley_status ley_outdir_create(struct ley_outdir **outdir, const char *path) 
     return LEY_OK;
 }
 
+// Noted only after it was opened: destroy must not unlink what was never made.
 enum ley_status ley_outdir_open(FILE **file, struct ley_outdir *outdir, const char *name) {
     *file = NULL;
     if (outdir->n_files == MAX_FILES || strlen(name) >= sizeof outdir->name[0]) {
@@ -122,6 +129,7 @@ enum ley_status ley_outdir_close(struct ley_outdir *outdir, FILE *file) {
     return LEY_OK;
 }
 
+// Stops at the first failure; names given until then stay. Destroy then removes the others.
 enum ley_status ley_outdir_commit(struct ley_outdir *outdir) {
     for (int i = 0; i < outdir->n_files; i++) {
         char from[PATH_BYTES + 128], to[PATH_BYTES + 128];
@@ -151,6 +159,7 @@ void ley_outdir_destroy(struct ley_outdir *outdir) {
     ley_free(outdir);
 }
 
+// The same promise for a single file, without a folder of its own.
 enum ley_status ley_file_write(const char *path, const char *bytes, size_t n_bytes) {
     char temporary[PATH_BYTES + 128];
     int n = snprintf(temporary, sizeof temporary, "%s.tmp-%ld", path, (long)getpid());

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+// An empty file cannot be mapped, and no format of ours can be empty.
 static enum ley_status map_open_file(struct ley_map *map, int file, const char *path) {
     struct stat info;
     if (fstat(file, &info) != 0 || !S_ISREG(info.st_mode)) {
@@ -24,6 +25,7 @@ static enum ley_status map_open_file(struct ley_map *map, int file, const char *
     return LEY_OK;
 }
 
+// Pages are read when they are touched: opening a model of gigabytes costs nothing yet.
 enum ley_status ley_map_open(struct ley_map *map, const char *path) {
     *map = (struct ley_map){NULL, 0};
     // not blocking: opening a named pipe must fail here, not wait for a writer

@@ -10,6 +10,7 @@ extern "C" {
 #endif
 
 struct ley_map {
+    // page-aligned; valid until ley_map_close
     const uint8_t *bytes;
     size_t n_bytes;
 };

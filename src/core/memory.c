@@ -5,12 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+// A cache line, and the widest vector register.
 enum { ALIGNMENT = 64, TAIL = 64 };
 
+// NULL only when memory is out or the product absurd; zero items are a block of the tail alone.
 void *ley_alloc(size_t n_items, size_t item_bytes) {
+    // A division, since the product could overflow; the bound leaves room for tail and rounding.
     if (item_bytes != 0 && n_items > (SIZE_MAX / 2 - ALIGNMENT - TAIL) / item_bytes) {
         return NULL;
     }
+    // The tail is zeroed with the rest: reading it is harmless and the same everywhere.
     size_t bytes = n_items * item_bytes + TAIL;
     bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; // aligned_alloc wants a multiple
     void *block = aligned_alloc(ALIGNMENT, bytes);
@@ -20,6 +24,7 @@ void *ley_alloc(size_t n_items, size_t item_bytes) {
     return block;
 }
 
+// A function of our own, so that tests can count and fail allocations (test_fault.c).
 void ley_free(void *block) {
     free(block);
 }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+// Longer words are compared by their beginning.
 enum { MAX_WORD = 63 };
 
 static int smallest(int a, int b, int c) {
@@ -10,6 +11,7 @@ static int smallest(int a, int b, int c) {
     return m < c ? m : c;
 }
 
+// One row of the table is enough: `diagonal` keeps what the row above held one place to the left.
 int ley_edit_distance(const char *a, const char *b) {
     int n_a = (int)strnlen(a, MAX_WORD), n_b = (int)strnlen(b, MAX_WORD);
     int row[MAX_WORD + 1];

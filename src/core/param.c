@@ -25,6 +25,7 @@ static const void *const_field_of(const struct ley_param *row, const void *spec)
 static int choice_index(const char *choices, const char *value) {
     size_t n = strlen(value);
     int index = 0;
+    // Walks the list without copying it; c ends as NULL after the last choice.
     for (const char *c = choices; c; index++) {
         const char *end = strchr(c, '|');
         size_t length = end ? (size_t)(end - c) : strlen(c);
@@ -51,12 +52,14 @@ static void choice_text(char *out, size_t n_out, const char *choices, int index)
 // unless all is well.
 static enum ley_status set_number(const struct ley_param *row, void *field, const char *value) {
     char *end;
+    // strtod skips leading space and takes "inf": spaces are refused here, infinity by the bounds.
     errno = 0;
     double x = strtod(value, &end);
     if (end == value || *end != '\0' || isspace((unsigned char)*value) || isnan(x)) {
         return ley_fail(LEY_E_ARGUMENT, "%s is '%s', must be a number; see leyden params %s",
                         row->key, value, row->key);
     }
+    // The message carries bounds and unit: what a person needs next.
     if (x < row->low || x > row->high) {
         return ley_fail(LEY_E_ARGUMENT, "%s is %s, must be %g..%g%s%s; see leyden params %s",
                         row->key, value, row->low, row->high, *row->unit ? " " : "", row->unit,
@@ -66,6 +69,7 @@ static enum ley_status set_number(const struct ley_param *row, void *field, cons
         if (x != floor(x)) {
             return ley_fail(LEY_E_ARGUMENT, "%s is %s, must be a whole number", row->key, value);
         }
+        // Within an int: the bounds of an INT row are those of an int.
         *(int *)field = (int)x;
     } else {
         *(double *)field = x;
@@ -74,6 +78,7 @@ static enum ley_status set_number(const struct ley_param *row, void *field, cons
 }
 
 // One value of any type from text.
+// Nothing of spec changes unless the value is good.
 static enum ley_status set_field(const struct ley_param *row, void *spec, const char *value) {
     void *field = field_of(row, spec);
     if (row->type == LEY_PARAM_ENUM) {
@@ -97,6 +102,7 @@ static enum ley_status set_field(const struct ley_param *row, void *spec, const 
     return set_number(row, field, value);
 }
 
+// A default that its own row refuses is a mistake in the .def file, found by any test.
 void ley_params_init(const struct ley_param_table *table, void *spec) {
     for (int i = 0; i < table->n_rows; i++) {
         enum ley_status status = set_field(&table->rows[i], spec, table->rows[i].default_value);
@@ -104,6 +110,7 @@ void ley_params_init(const struct ley_param_table *table, void *spec) {
     }
 }
 
+// A linear search over some thirty rows, at set-up only.
 static const struct ley_param *find(const struct ley_param_table *table, const char *key) {
     for (int i = 0; i < table->n_rows; i++) {
         if (strcmp(table->rows[i].key, key) == 0) {
@@ -129,6 +136,7 @@ static enum ley_status fail_unknown(const struct ley_param_table *table, const c
                     nearest);
 }
 
+// An unknown key is the likeliest mistake, so its message names the nearest one.
 enum ley_status ley_params_set(const struct ley_param_table *table, void *spec, const char *key,
                                const char *value) {
     const struct ley_param *row = find(table, key);
@@ -137,6 +145,7 @@ enum ley_status ley_params_set(const struct ley_param_table *table, void *spec, 
 
 enum ley_status ley_params_set_pair(const struct ley_param_table *table, void *spec,
                                     const char *pair) {
+    // The first '=' splits: values may hold more of them, keys may not.
     const char *equals = strchr(pair, '=');
     char key[128];
     if (!equals || (size_t)(equals - pair) >= sizeof key) {
@@ -148,9 +157,11 @@ enum ley_status ley_params_set_pair(const struct ley_param_table *table, void *s
     return ley_params_set(table, spec, key, equals + 1);
 }
 
+// Enums give their index.
 double ley_param_number(const struct ley_param *row, const void *spec) {
     const void *field = const_field_of(row, spec);
     LEY_ASSERT(row->type != LEY_PARAM_PATH);
+    // ENUM and INT are both ints.
     return row->type == LEY_PARAM_REAL ? *(const double *)field : (double)*(const int *)field;
 }
 
@@ -158,6 +169,7 @@ void ley_param_format(char *out, size_t n_out, const struct ley_param *row, cons
     const void *field = const_field_of(row, spec);
     switch (row->type) {
     case LEY_PARAM_REAL: // shortest text that reads back to the same double
+        // 6 digits are enough for what people write; 17 always are.
         for (int digits = 6; digits <= 17; digits++) {
             snprintf(out, n_out, "%.*g", digits, *(const double *)field);
             if (strtod(out, NULL) == *(const double *)field) {
@@ -177,10 +189,12 @@ void ley_param_format(char *out, size_t n_out, const struct ley_param *row, cons
     }
 }
 
+// NULL from cJSON passes through: its functions accept a NULL object.
 struct cJSON *ley_params_json(const struct ley_param_table *table, const void *spec) {
     struct cJSON *object = cJSON_CreateObject();
     for (int i = 0; i < table->n_rows; i++) {
         const struct ley_param *row = &table->rows[i];
+        // Numbers as numbers; choices and paths as the text that sets them.
         if (row->type == LEY_PARAM_REAL || row->type == LEY_PARAM_INT) {
             cJSON_AddNumberToObject(object, row->key, ley_param_number(row, spec));
         } else {
@@ -198,6 +212,7 @@ void ley_params_print_yaml(FILE *out, const struct ley_param_table *table, const
     for (int i = 0; i < table->n_rows; i++) {
         const struct ley_param *row = &table->rows[i];
         size_t n_group = strcspn(row->key, ".");
+        // A new group starts where the part before the point changes.
         if (strncmp(group, row->key, n_group + 1) != 0) {
             fprintf(out, "%.*s:\n", (int)n_group, row->key);
             group = row->key;

@@ -8,6 +8,7 @@
 #include "core/memory.h"
 #include "core/param.h"
 
+// Presets have some thirty keys.
 enum { KEY_BYTES = 128, MAX_KEYS = 256 };
 
 struct reader {
@@ -21,6 +22,7 @@ struct reader {
     char seen[MAX_KEYS][KEY_BYTES]; // a key given twice is a mistake worth telling
 };
 
+// One line: file, line, what is wrong.
 static enum ley_status fail_at(const struct reader *reader, const char *what) {
     return ley_fail(LEY_E_FORMAT, "%s:%d: %s", reader->name, reader->line, what);
 }
@@ -50,6 +52,7 @@ static enum ley_status copy_scalar(char *out, size_t n_out, const struct reader 
     return LEY_OK;
 }
 
+// A key given twice would make the second one win silently.
 static enum ley_status note_key(struct reader *reader, const char *key) {
     for (int i = 0; i < reader->n_seen; i++) {
         if (strcmp(reader->seen[i], key) == 0) {
@@ -66,10 +69,12 @@ static enum ley_status note_key(struct reader *reader, const char *key) {
 
 // Puts file and line before what the parameter table says of the value.
 static enum ley_status set_value(struct reader *reader, const char *name, const char *value) {
+    // For people; two levels deep it would be a parameter like any other.
     if (!*reader->group && strcmp(name, "description") == 0) {
         return LEY_OK;
     }
     char key[KEY_BYTES * 2], where[KEY_BYTES * 4];
+    // "group.name", the key as `--set` knows it.
     snprintf(key, sizeof key, "%s%s%s", reader->group, *reader->group ? "." : "", name);
     if (strlen(key) >= KEY_BYTES) {
         return fail_at(reader, "a key is too long");
@@ -102,6 +107,7 @@ static enum ley_status read_entry(struct reader *reader, bool *is_done) {
     yaml_event_t event;
     LEY_TRY(next_event(reader, &event));
     if (event.type == YAML_MAPPING_END_EVENT) {
+        // The end of a group, or of the top map when no group is open.
         *is_done = !*reader->group;
         reader->group[0] = '\0';
         yaml_event_delete(&event);
@@ -112,6 +118,7 @@ static enum ley_status read_entry(struct reader *reader, bool *is_done) {
     yaml_event_delete(&event);
     LEY_TRY(status);
     LEY_TRY(next_event(reader, &event));
+    // The event is deleted in any case; the copy in `name` stays.
     status = read_value(reader, name, &event);
     yaml_event_delete(&event);
     return status;
@@ -126,6 +133,7 @@ static enum ley_status expect(struct reader *reader, yaml_event_type_t type, con
     return status;
 }
 
+// libyaml's order of events; anything after the first document is refused.
 static enum ley_status read_document(struct reader *reader) {
     LEY_TRY(expect(reader, YAML_STREAM_START_EVENT, "not YAML"));
     LEY_TRY(expect(reader, YAML_DOCUMENT_START_EVENT, "the file is empty"));
@@ -137,6 +145,7 @@ static enum ley_status read_document(struct reader *reader) {
     return expect(reader, YAML_STREAM_END_EVENT, "expected one document only");
 }
 
+// `spec` may be half overridden after a failure: callers drop it.
 enum ley_status ley_params_read_yaml(const struct ley_param_table *table, void *spec,
                                      const char *text, size_t n_bytes, const char *name) {
     struct reader reader = {.name = name, .table = table, .spec = spec};

@@ -7,6 +7,7 @@
 
 enum { ERROR_TEXT_BYTES = 1024 };
 
+// One per thread: a worker's text is passed on by whoever joins it (src/model/calibrate.c).
 static _Thread_local char error_text[ERROR_TEXT_BYTES];
 
 // Formats into a buffer of its own first: an argument may be the old error text.
@@ -25,12 +26,14 @@ enum ley_status ley_fail(enum ley_status status, const char *format, ...) {
     return status;
 }
 
+// The copy keeps this independent of when ley_fail overwrites the old text.
 enum ley_status ley_fail_within(enum ley_status status, const char *prefix) {
     char inner[ERROR_TEXT_BYTES];
     memcpy(inner, error_text, sizeof inner);
     return ley_fail(status, "%s: %s", prefix, inner);
 }
 
+// Kept until this thread fails again; success does not clear it.
 const char *ley_error_text(void) {
     return error_text;
 }

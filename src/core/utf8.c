@@ -36,11 +36,13 @@ static size_t matching_bytes(const char *text, size_t n, size_t *want) {
     return have;
 }
 
+// A character is valid only as a whole: "cut off" is told from "wrong" by the hold below.
 size_t ley_utf8_length(const char *text, size_t n) {
     size_t want;
     return matching_bytes(text, n, &want) == want ? want : 0;
 }
 
+// The lead byte gives 7, 5, 4 or 3 bits, each of the others 6.
 uint32_t ley_utf8_decode(const char *text, size_t length) {
     static const unsigned char mask[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
     uint32_t point = (unsigned char)text[0] & mask[length];
@@ -50,6 +52,7 @@ uint32_t ley_utf8_decode(const char *text, size_t length) {
     return point;
 }
 
+// From the last byte to the first, six bits each; what is left goes into the lead byte.
 size_t ley_utf8_encode(char out[4], uint32_t point) {
     static const unsigned char lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
     size_t length = point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
@@ -66,6 +69,7 @@ size_t ley_utf8_hold_write(char *out, struct ley_utf8_hold *hold, const char *by
     size_t total = hold->n + n, n_tail = 0;
     memcpy(out, hold->byte, hold->n);
     memcpy(out + hold->n, bytes, n);
+    // From far to near: the first place whose rest is a promise not yet kept is the tail.
     for (size_t back = total < 3 ? total : 3; back > 0 && n_tail == 0; back--) {
         size_t want, have = matching_bytes(out + total - back, back, &want);
         n_tail = have == back && have < want ? back : 0;

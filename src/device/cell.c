@@ -13,6 +13,7 @@
 #include "device/cell_table.h"
 #include "device/curve.h"
 
+// Copies the spec: a chip may change while a cell made of it is in use.
 struct ley_cell {
     struct ley_cell_spec spec;
     const struct ley_cell_ops *ops;
@@ -30,11 +31,13 @@ static double linear_current(const struct ley_cell *cell, double u_v) {
     return cell->spec.slope_a_per_v * u_v;
 }
 
+// The f32 forms round their constants first: what a float32 kernel would hold.
 static float linear_current_f32(const struct ley_cell *cell, float u_v) {
     return (float)cell->spec.slope_a_per_v * u_v;
 }
 
 // M5: i = p0 + p1 u + p2 u^2 + p3 u^3
+// Horner's scheme, from the highest power: the order of rounding is part of the result.
 static double cubic_current(const struct ley_cell *cell, double u_v) {
     const double *p = cell->spec.p_a;
     return p[0] + u_v * (p[1] + u_v * (p[2] + u_v * p[3]));
@@ -50,16 +53,19 @@ static double table_current(const struct ley_cell *cell, double u_v) {
     return ley_curve_value(cell->curve, cell->spec.v_ref_v + u_v);
 }
 
+// The curve itself is computed in double and rounded: only its argument is float32.
 static float table_current_f32(const struct ley_cell *cell, float u_v) {
     return (float)ley_curve_value(cell->curve, (float)cell->spec.v_ref_v + u_v);
 }
 
+// ORDER cell.law
 static const struct ley_cell_ops laws[] = {
     [LEY_CELL_LINEAR] = {linear_current, linear_current_f32},
     [LEY_CELL_CUBIC] = {cubic_current, cubic_current_f32},
     [LEY_CELL_TABLE] = {table_current, table_current_f32},
 };
 
+// The table is cut at the read amplitude here, once; afterwards a law is a function of u alone.
 enum ley_status ley_cell_create(struct ley_cell **cell, const struct ley_cell_spec *spec,
                                 const char *table_path) {
     *cell = NULL;
@@ -95,6 +101,7 @@ double ley_cell_write(const struct ley_cell *cell, double w_v) {
 // M7: delta = exp(-age / tau). In long double, then rounded: the exp of the C library for double
 // has variants per instruction set that may differ in the last bit; the extended one has not.
 struct ley_decay ley_cell_decay(const struct ley_cell *cell, double age_s) {
+    // A read before its write would make charge grow.
     LEY_ASSERT(age_s >= 0);
     double delta = (double)expl(-(long double)age_s / (long double)cell->spec.tau_s);
     switch (cell->spec.leakage) {
@@ -107,6 +114,7 @@ struct ley_decay ley_cell_decay(const struct ley_cell *cell, double age_s) {
     }
 }
 
+// One indirect call a cell: the law is chosen once, not per read.
 double ley_cell_current(const struct ley_cell *cell, double u_v) {
     return cell->ops->current(cell, u_v);
 }

@@ -18,12 +18,17 @@ enum ley_leakage { LEY_LEAK_NONE, LEY_LEAK_RELAX, LEY_LEAK_UNIFORM };  // ORDER 
 // Plain data; cell_params.def documents units, ranges and sources of every field.
 struct ley_cell_spec {
     int law; // enum ley_cell_law
+    // highest stored voltage, and the one at which u = 0
     double v_dd_v, v_ref_v;
+    // linear law (M4)
     double slope_a_per_v;
+    // cubic law (M5)
     double p_a[4]; // coefficient of u^i, A/V^i
+    // table law (M6): the sweep, and the read amplitude it is cut at
     char table_csv[LEY_PATH_BYTES];
     double v_read_v;
     int leakage; // enum ley_leakage
+    // leakage (M7), towards u = 0
     double tau_s;
 };
 

@@ -13,11 +13,13 @@
 #include "core/file.h"
 #include "core/memory.h"
 
+// One sweep of 50 by 51 points has 2550 lines; the bounds are for damaged files.
 enum { MAX_POINTS = 1 << 20, MAX_LINE = 512, MAX_COLUMNS = 16 };
 
 static const double largest_value = 1e9;       // volts or microamperes: beyond is no measurement
 static const double smallest_spacing_v = 1e-6; // closer points would make absurd slopes
 
+// One point of the sweep: stored voltage [V], read amplitude [V], current [uA].
 struct sample {
     double v_store, v_in, i_ua;
 };
@@ -26,11 +28,13 @@ struct columns {
     int v_store, v_in, i_ua; // position in a line, -1 when absent
 };
 
+// The points in the order of the file, after sorting by (v_store, v_in).
 struct table {
     struct sample *sample;
     int n;
 };
 
+// By stored voltage, then by read amplitude: rows of the grid become runs.
 static int compare_samples(const void *a, const void *b) {
     const struct sample *x = a, *y = b;
     if (x->v_store != y->v_store) {
@@ -59,6 +63,7 @@ static bool next_line(char line[MAX_LINE], const char **text) {
     return true;
 }
 
+// Cuts the header in place. Unknown columns are skipped; of a name given twice the last counts.
 static struct columns find_columns(char *header) {
     struct columns columns = {-1, -1, -1};
     int i = 0;
@@ -76,10 +81,12 @@ static struct columns find_columns(char *header) {
     return columns;
 }
 
+// All fields of a line have to be numbers, also those of columns that are not used.
 static bool parse_sample(struct sample *sample, const char *line, const struct columns *columns,
                          double v_read_v) {
     double value[MAX_COLUMNS];
     int n = 0;
+    // Fields until the end of the line; more columns than MAX_COLUMNS are left unread.
     for (const char *at = line; n < MAX_COLUMNS; at++) {
         char *end;
         value[n] = strtod(at, &end);
@@ -99,11 +106,13 @@ static bool parse_sample(struct sample *sample, const char *line, const struct c
         return false;
     }
     sample->v_store = value[columns->v_store];
+    // Without a Vin_V column the whole table was taken at the read amplitude.
     sample->v_in = columns->v_in >= 0 ? value[columns->v_in] : v_read_v;
     sample->i_ua = value[columns->i_ua];
     return true;
 }
 
+// Empty lines and lines that begin with # are skipped.
 static enum ley_status read_samples(struct table *table, const char *text, const char *name,
                                     double v_read_v) {
     char line[MAX_LINE];
@@ -138,6 +147,7 @@ static bool cut_row(double *i_ua, const struct sample *row, int n, double v_read
     if (v_read_v < row[0].v_in || v_read_v > row[n - 1].v_in) {
         return false;
     }
+    // The piece whose right end is at or beyond the amplitude.
     int k = 0;
     while (k < n - 1 && row[k + 1].v_in < v_read_v) {
         k++;
@@ -146,14 +156,17 @@ static bool cut_row(double *i_ua, const struct sample *row, int n, double v_read
         *i_ua = row[k].i_ua;
         return true;
     }
+    // A point of the grid is met exactly, without rounding in the blend.
     double t = (v_read_v - row[k].v_in) / (row[k + 1].v_in - row[k].v_in);
     *i_ua = t == 1 ? row[k + 1].i_ua : row[k].i_ua + t * (row[k + 1].i_ua - row[k].i_ua);
     return true;
 }
 
+// Sorted, a full grid repeats the n_in read amplitudes for every stored voltage.
 static enum ley_status check_grid(const struct table *table, int n_in, const char *name) {
     const struct sample *s = table->sample;
     for (int i = 0; i < table->n; i++) {
+        // The same amplitudes in each row, one voltage in a row, another in the next.
         bool starts_row = i % n_in == 0;
         if (s[i].v_in != s[i % n_in].v_in || (!starts_row && s[i].v_store != s[i - 1].v_store) ||
             (starts_row && i > 0 && s[i].v_store == s[i - 1].v_store)) {
@@ -166,10 +179,13 @@ static enum ley_status check_grid(const struct table *table, int n_in, const cha
     return LEY_OK;
 }
 
+// (1) the length of the first run gives the grid, (2) every row is cut, (3) a curve through the
+// cuts.
 static enum ley_status make_curve(struct ley_curve **curve, const struct table *table,
                                   const char *name, double v_read_v) {
     const struct sample *s = table->sample;
     int n_in = 1;
+    // Rows have equal length, or check_grid finds out.
     while (n_in < table->n && s[n_in].v_store == s[0].v_store) {
         n_in++;
     }
@@ -183,6 +199,7 @@ static enum ley_status make_curve(struct ley_curve **curve, const struct table *
     if (!x) {
         return ley_fail_memory("cell table", (size_t)n_store, 2 * sizeof *x);
     }
+    // x and y are two halves of one block.
     double *y = x + n_store;
     enum ley_status status = LEY_OK;
     for (int i = 0; i < n_store && status == LEY_OK; i++) {
@@ -227,6 +244,7 @@ enum ley_status ley_cell_table_read(struct ley_curve **curve, const char *text, 
     return status;
 }
 
+// A table of the largest size takes some tens of megabytes of text.
 enum ley_status ley_cell_table_load(struct ley_curve **curve, const char *path, double v_read_v) {
     char *text;
     size_t n_bytes;

@@ -7,16 +7,20 @@
 #include "core/assert.h"
 #include "core/memory.h"
 
+// The slope is dy/dx in the units of the points, not per piece.
 struct point {
     double x, y, slope;
 };
 
+// One block: the points follow the header.
 struct ley_curve {
     int n;
     double index_per_x; // first guess of the piece: grids are nearly uniform
     struct point point[];
 };
 
+// Fritsch and Butland: weights from the spacings, so that uneven grids are treated evenly. Opposite
+// or zero secants mean an extremum: a slope of 0 keeps it where it is.
 static double limited_slope(const struct point *p) {
     double h0 = p[0].x - p[-1].x, h1 = p[1].x - p[0].x;
     double s0 = (p[0].y - p[-1].y) / h0, s1 = (p[1].y - p[0].y) / h1;
@@ -27,6 +31,7 @@ static double limited_slope(const struct point *p) {
     return (w0 + w1) / (w0 / s0 + w1 / s1);
 }
 
+// Points are copied with their slopes beside them, so a value touches two neighbours in memory.
 enum ley_status ley_curve_create(struct ley_curve **curve, const double *x, const double *y,
                                  int n) {
     LEY_ASSERT(n >= 2);
@@ -47,6 +52,7 @@ enum ley_status ley_curve_create(struct ley_curve **curve, const double *x, cons
     }
     p[0].slope = (y[1] - y[0]) / (x[1] - x[0]);
     p[n - 1].slope = (y[n - 1] - y[n - 2]) / (x[n - 1] - x[n - 2]);
+    // Exact for uniform points; elsewhere ley_curve_value walks the rest.
     made->index_per_x = (n - 1) / (x[n - 1] - x[0]);
     return LEY_OK;
 }
@@ -55,6 +61,7 @@ void ley_curve_destroy(struct ley_curve *curve) {
     ley_free(curve);
 }
 
+// NaN is caught by the first test and gives the left end.
 double ley_curve_value(const struct ley_curve *curve, double x) {
     const struct point *p = curve->point;
     int last = curve->n - 1;
@@ -64,6 +71,7 @@ double ley_curve_value(const struct ley_curve *curve, double x) {
     if (x >= p[last].x) {
         return p[last].y;
     }
+    // The guess may be off by rounding or by uneven spacing; the two loops put it right.
     int i = (int)((x - p[0].x) * curve->index_per_x);
     i = i < last ? i : last - 1;
     while (x < p[i].x) {
@@ -72,6 +80,7 @@ double ley_curve_value(const struct ley_curve *curve, double x) {
     while (x >= p[i + 1].x) {
         i++;
     }
+    // Hermite's basis on t in 0..1: values by a and c, slopes by b and d.
     double h = p[i + 1].x - p[i].x, t = (x - p[i].x) / h;
     double a = (1 + 2 * t) * (1 - t) * (1 - t), b = t * (1 - t) * (1 - t);
     double c = t * t * (3 - 2 * t), d = t * t * (t - 1);

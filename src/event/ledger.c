@@ -3,6 +3,7 @@
 
 #include <cjson/cJSON.h>
 
+// The second column of event.def, as a number that fits a table.
 #define IS_COUNT  1
 #define IS_AMOUNT 0
 
@@ -24,17 +25,20 @@ static const void *field_of(const struct ley_ledger *ledger, const struct ley_ev
     return (const char *)ledger + event->offset;
 }
 
+// Counts above 2^53 would be rounded here; no run gets there.
 double ley_ledger_value(const struct ley_ledger *ledger, const struct ley_event *event) {
     const void *field = field_of(ledger, event);
     return event->is_count ? (double)*(const uint64_t *)field : *(const double *)field;
 }
 
+// Counts are 64 bits and cannot overflow; amounts are doubles, whose sums depend on the order.
 void ley_ledger_add(struct ley_ledger *total, const struct ley_ledger *part) {
 #define LEY_EVENT(name, kind, meaning) total->name += part->name;
 #include "event/event.def"
 #undef LEY_EVENT
 }
 
+// As doubles: exact up to 2^53 events.
 struct cJSON *ley_ledger_json(const struct ley_ledger *ledger) {
     struct cJSON *object = cJSON_CreateObject();
     for (int i = 0; i < N_EVENTS; i++) {

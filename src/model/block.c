@@ -16,6 +16,8 @@
 #include "core/assert.h"
 #include "nn/bf16.h"
 
+// Every half is exactly a float: the exponent is rebiased (15 -> 127) and the fraction moved up by
+// 13 bits; only subnormals need arithmetic, because floats of that size are normal.
 float ley_half_to_float(uint16_t half) {
     uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 31;
     uint32_t fraction = half & 1023, bits;
@@ -29,6 +31,8 @@ float ley_half_to_float(uint16_t half) {
     return x;
 }
 
+// The inverse, to the nearest half, ties to even (the default rounding mode is assumed). All NaNs
+// become the one quiet NaN 0x7e00: payloads do not survive the 10 bits.
 uint16_t ley_half_from_float(float x) {
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
@@ -37,17 +41,20 @@ uint16_t ley_half_from_float(float x) {
     if (isnan(x)) {
         return sign | 0x7e00;
     }
+    // 65504 is the largest half; 65520 lies midway to the next step and, being a tie, goes up.
     if (size >= 65520) { // rounds to infinity
         return sign | 0x7c00;
     }
     if (size < 0x1p-14f) { // subnormal: in units of 2^-24, half to even
         return (uint16_t)(sign | (uint16_t)rintf(size * 0x1p24f));
     }
+    // Normal range: rebias first, then add half a unit less one plus the last kept bit.
     bits = (bits & 0x7fffffff) - (112u << 23);
     bits += 0xfff + (bits >> 13 & 1); // half to even; may carry into the exponent, rightly
     return (uint16_t)(sign | bits >> 13);
 }
 
+// A scale or offset of a block: two bytes, low one first, at any address.
 static float half_at(const uint8_t *bytes) {
     return ley_half_to_float((uint16_t)(bytes[0] | bytes[1] << 8));
 }
@@ -68,6 +75,7 @@ static void decode_plain(float *out, uint32_t id, const uint8_t *bytes, int64_t 
     }
 }
 
+// 34 bytes: d, then 32 signed bytes in order.
 static void decode_q8_0(float *out, const uint8_t *block) {
     float d = half_at(block);
     for (int i = 0; i < 32; i++) {
@@ -75,6 +83,8 @@ static void decode_q8_0(float *out, const uint8_t *block) {
     }
 }
 
+// 18 bytes: d, then 16 bytes of two weights each, which lie 16 apart; stored 0..15 stands for
+// -8..7.
 static void decode_q4_0(float *out, const uint8_t *block) {
     float d = half_at(block);
     for (int i = 0; i < 16; i++) {
@@ -83,6 +93,7 @@ static void decode_q4_0(float *out, const uint8_t *block) {
     }
 }
 
+// 20 bytes: d, m, then 16 bytes as in Q4_0; m is the value of a stored 0.
 static void decode_q4_1(float *out, const uint8_t *block) {
     float d = half_at(block), m = half_at(block + 2);
     for (int i = 0; i < 16; i++) {
@@ -97,6 +108,7 @@ static int five_bits(const uint8_t *high, const uint8_t *low, int i) {
     return four | (high[i / 8] >> (i % 8) & 1) << 4;
 }
 
+// 22 bytes: d at 0, high bits at 2..5, half-bytes at 6..21; stored 0..31 stands for -16..15.
 static void decode_q5_0(float *out, const uint8_t *block) {
     float d = half_at(block);
     for (int i = 0; i < 32; i++) {
@@ -104,6 +116,7 @@ static void decode_q5_0(float *out, const uint8_t *block) {
     }
 }
 
+// 24 bytes: d at 0, m at 2, high bits at 4..7, half-bytes at 8..23.
 static void decode_q5_1(float *out, const uint8_t *block) {
     float d = half_at(block), m = half_at(block + 2);
     for (int i = 0; i < 32; i++) {
@@ -124,6 +137,8 @@ static void scale_and_offset(int *scale, int *offset, const uint8_t *packed, int
     }
 }
 
+// 144 bytes: d at 0, m at 2, scales and offsets at 4..15, half-bytes at 16..143. The offset is
+// subtracted, unlike that of Q4_1.
 static void decode_q4_k(float *out, const uint8_t *block) {
     float d = half_at(block), m = half_at(block + 2);
     const uint8_t *packed = block + 4, *q = block + 16;
@@ -137,6 +152,7 @@ static void decode_q4_k(float *out, const uint8_t *block) {
     }
 }
 
+// 176 bytes: d, m and scales as in Q4_K, fifth bits at 16..47, half-bytes at 48..175.
 static void decode_q5_k(float *out, const uint8_t *block) {
     float d = half_at(block), m = half_at(block + 2);
     const uint8_t *packed = block + 4, *high = block + 16, *q = block + 48;
@@ -151,6 +167,7 @@ static void decode_q5_k(float *out, const uint8_t *block) {
     }
 }
 
+// 210 bytes: low half-bytes at 0..127, upper two bits at 128..191, scales at 192..207, d last.
 static void decode_q6_k(float *out, const uint8_t *block) {
     const uint8_t *low = block, *high = block + 128;
     const int8_t *scale = (const int8_t *)(block + 192);
@@ -163,6 +180,8 @@ static void decode_q6_k(float *out, const uint8_t *block) {
     }
 }
 
+// Number in the file, name, weights and bytes of a block. The sizes are what readers compute the
+// extent of a tensor from, so a wrong one is found as an overlap or a truncation, not as noise.
 static const struct ley_block_type types[] = {
     {LEY_BLOCK_F32, "F32", 1, 4, NULL},
     {LEY_BLOCK_F16, "F16", 1, 2, NULL},
@@ -179,6 +198,7 @@ static const struct ley_block_type types[] = {
 
 enum { N_TYPES = sizeof types / sizeof types[0] };
 
+// A linear search: it runs once a tensor, never once a block.
 const struct ley_block_type *ley_block_type(uint32_t id) {
     for (int i = 0; i < N_TYPES; i++) {
         if (types[i].id == id) {
@@ -188,6 +208,7 @@ const struct ley_block_type *ley_block_type(uint32_t id) {
     return NULL;
 }
 
+// Exact and in capitals, as the header of a safetensors file writes it.
 const struct ley_block_type *ley_block_type_named(const char *name) {
     for (int i = 0; i < N_TYPES; i++) {
         if (strcmp(types[i].name, name) == 0) {
@@ -197,6 +218,7 @@ const struct ley_block_type *ley_block_type_named(const char *name) {
     return NULL;
 }
 
+// Plain floats count as blocks of one weight and are converted in one loop.
 void ley_blocks_decode(float *out, const struct ley_block_type *type, const uint8_t *blocks,
                        int64_t n_blocks) {
     if (!type->decode) {
@@ -208,11 +230,14 @@ void ley_blocks_decode(float *out, const struct ley_block_type *type, const uint
     }
 }
 
+// The order of bytes in the file, on any machine.
 static void put_16(uint8_t *bytes, uint16_t x) {
     bytes[0] = (uint8_t)x;
     bytes[1] = (uint8_t)(x >> 8);
 }
 
+// d is rounded to a half for the file, but the integers are made with the unrounded one, as the
+// reference does. A block of zeros has d = 0: inverse 0 keeps the division by zero out.
 static void encode_q8_0(uint8_t *block, const float *in) {
     float largest = 0;
     for (int i = 0; i < 32; i++) {
@@ -225,6 +250,7 @@ static void encode_q8_0(uint8_t *block, const float *in) {
     }
 }
 
+// One block at a time: writing happens once a conversion.
 void ley_blocks_encode(uint8_t *blocks, const struct ley_block_type *type, const float *in,
                        int64_t n_blocks) {
     for (int64_t i = 0; i < n_blocks; i++) {

@@ -20,6 +20,8 @@ static uint32_t point_of(uint32_t byte) {
     if (is_printable(byte)) {
         return byte;
     }
+    // The others in their order: 0..32 are U+0100..U+0120, 127..160 are U+0121..U+0142, 173 is
+    // U+0143.
     return byte <= ' ' ? 0x100 + byte : byte <= 0xa0 ? 0x121 + byte - 0x7f : 0x143;
 }
 
@@ -51,6 +53,7 @@ size_t byte_bpe_decode(char *out, struct ley_string token) {
 enum ley_status byte_bpe_add_merge(struct ley_tokenizer *tokenizer, struct ley_string merge,
                                    int32_t rank) {
     const char *space = merge.n > 0 ? memchr(merge.text, ' ', merge.n) : NULL;
+    // Longer than two of the longest tokens cannot be a pair; this also bounds the copy below.
     if (!space || merge.n >= 2 * tokenizer->longest_token + 2) {
         return ley_fail(LEY_E_FORMAT, "merge %d is not two tokens with a space between", rank);
     }
@@ -58,6 +61,7 @@ enum ley_status byte_bpe_add_merge(struct ley_tokenizer *tokenizer, struct ley_s
     struct ley_string right = {space + 1, merge.n - left.n - 1};
     int32_t left_id = string_map_find(&tokenizer->map, left);
     int32_t right_id = string_map_find(&tokenizer->map, right);
+    // The merged token is not in the file as an id: it is found as the text without the space.
     char *joined = ley_alloc(merge.n, 1);
     if (!joined) {
         return ley_fail_memory("merge", merge.n, 1);
@@ -82,6 +86,7 @@ enum ley_status byte_bpe_build(struct ley_tokenizer *tokenizer, const struct ley
     for (uint32_t byte = 0; byte < 256; byte++) {
         char text[4];
         size_t n = ley_utf8_encode(text, point_of(byte));
+        // -1 where the vocabulary has no token for a byte: such bytes are lost and counted.
         tokenizer->byte_id[byte] = string_map_find(&tokenizer->map, (struct ley_string){text, n});
     }
     LEY_TRY(pair_table_create(&tokenizer->pairs, (size_t)vocab->n_merges));
@@ -114,6 +119,7 @@ static enum ley_status encode_piece(struct encoder *encoder, struct ley_string p
     }
     LEY_TRY(merger_reserve(&encoder->merger, piece.n));
     struct symbol *symbol = encoder->merger.symbol;
+    // n counts symbols kept, so a lost byte leaves no hole in the list.
     size_t n = 0;
     for (size_t i = 0; i < piece.n; i++) {
         int32_t id = tokenizer->byte_id[(unsigned char)piece.text[i]];

@@ -43,10 +43,12 @@ struct calibration {
     char text[1024]; // of the failure, which may have happened on another thread
 };
 
+// Of the values of one head over all tokens, components together: a scaler has one a and one b.
 struct moments {
     double mean, deviation;
 };
 
+// Two passes, the deviations from the known mean: no cancellation. n >= 1; divides by n, not n - 1.
 static struct moments moments_of(const double *x, int64_t n) {
     double sum = 0, square = 0;
     for (int64_t i = 0; i < n; i++) {
@@ -62,6 +64,7 @@ static struct moments moments_of(const double *x, int64_t n) {
 // M20, S5.2 at convergence: the scaler whose output has this mean and standard deviation.
 static struct ley_scaler match(const double *x, int64_t n, double mean, double deviation) {
     struct moments m = moments_of(x, n);
+    // A signal that never changes keeps its size: any a would do, and only the mean can be matched.
     double a = m.deviation > 0 ? deviation / m.deviation : 1;
     return (struct ley_scaler){.a = a, .b = mean - a * m.mean};
 }
@@ -74,6 +77,7 @@ static double fit_line(struct ley_scaler *line, const double *want, const double
     for (int64_t i = 0; i < n; i++) {
         cross += (want[i] - w.mean) * (got[i] - g.mean);
     }
+    // The correlation. Constant signals make 0 / 0 here, which the test below takes as no relation.
     double r = cross / ((double)n * w.deviation * g.deviation);
     if (!(r > 0)) { // also when nothing varies
         *line = (struct ley_scaler){0, w.mean};
@@ -86,7 +90,10 @@ static double fit_line(struct ley_scaler *line, const double *want, const double
 
 // Runs the group with the scalers that its attention holds now and fits every head's line.
 static enum ley_status try_scalers(struct group *group) {
+    // S5.2: what is fitted here is what the digital output scaler can mend for free; only the rest
+    // counts.
     int64_t n = group->n_tokens * group->head_dim;
+    // a = 1, b = 0: fit_line wants what the arrays give, before any output scaler.
     for (int g = 0; g < group->n_queries; g++) {
         group->attention->scaler[LEY_SIGNAL_OUTPUT][g] = (struct ley_scaler){1, 0};
     }
@@ -99,12 +106,14 @@ static enum ley_status try_scalers(struct group *group) {
     return LEY_OK;
 }
 
+// choice 0 .. N_QUERY - 1 counts middles fastest. Pulses are in units of the longest pulse.
 static void set_query(struct group *group, int g, int choice) {
     int64_t n = group->n_tokens * group->head_dim;
     group->attention->scaler[LEY_SIGNAL_Q][g] = match(
         group->q + g * n, n, query_middle[choice % N_MIDDLES], query_spread[choice / N_MIDDLES]);
 }
 
+// choice 0 .. N_SHARED - 1 counts shifts fastest. Voltages are absolute: V_ref is u = 0 (M1).
 static void set_key(struct group *group, int choice) {
     double v_ref_v = group->attention->hardware.cell.v_ref_v;
     group->attention->scaler[LEY_SIGNAL_K][0] = match(group->k, group->n_tokens * group->head_dim,
@@ -114,6 +123,7 @@ static void set_key(struct group *group, int choice) {
 
 // The shared choice with the least unexplained variance, summed over the heads of the group.
 static enum ley_status search_key(struct group *group) {
+    // Sums over the heads of the group: they share the keys, so they have to agree.
     int best = 0;
     double least = INFINITY;
     for (int choice = 0; choice < N_SHARED; choice++) {
@@ -153,10 +163,12 @@ static enum ley_status search_query(struct group *group) {
             }
         }
     }
+    // From here on the attention holds the best scalers of q; search_key left those of k.
     memcpy(scaler, best, (size_t)group->n_queries * sizeof *scaler);
     return LEY_OK;
 }
 
+// Accepts a group that create_group left half made: it was zeroed first, and destroy takes NULL.
 static void destroy_group(struct group *group) {
     ley_attention_destroy(group->attention);
     ley_free(group->q);
@@ -169,6 +181,7 @@ static void copy_heads(struct group *group, const struct ley_observation *seen, 
     int64_t out_stride = (int64_t)seen->n_query_heads * D;
     for (int64_t t = 0; t < T; t++) {
         for (int64_t d = 0; d < D; d++) {
+            // Query head h * G + g reads key-value head h.
             for (int64_t g = 0; g < group->n_queries; g++) {
                 int64_t head = h * group->n_queries + g;
                 group->q[(g * T + t) * D + d] = seen->q[t * seen->stride + head * D + d];
@@ -180,6 +193,8 @@ static void copy_heads(struct group *group, const struct ley_observation *seen, 
     }
 }
 
+// Two blocks, one of doubles and one of scalers, are cut into all arrays of the group, in the order
+// below; `q` and `line` own them. On failure the caller destroys what there is.
 static enum ley_status create_group(struct group *group, const struct ley_hardware *hardware,
                                     const struct ley_observation *seen, int h) {
     int G = seen->n_query_heads / seen->n_kv_heads, D = seen->head_dim;
@@ -204,6 +219,8 @@ static enum ley_status create_group(struct group *group, const struct ley_hardwa
     return LEY_OK;
 }
 
+// v first, since it has a fixed target. Then k with q in the middle of its grid, then q with the
+// best k: a search by coordinates, N_SHARED + N_QUERY runs instead of their product.
 static enum ley_status search(struct group *group) {
     double v_ref_v = group->attention->hardware.cell.v_ref_v;
     group->attention->scaler[LEY_SIGNAL_V][0] =
@@ -225,6 +242,7 @@ static enum ley_status calibrate_head(struct calibration *calibration, double *u
     if (status == LEY_OK) {
         status = search(&group);
     }
+    // Scalers of q and output per query head, of k and v once for the group (M18).
     for (int g = 0; status == LEY_OK && g < group.n_queries; g++) {
         int head = h * group.n_queries + g;
         ley_scaler_set_at(set, LEY_SIGNAL_Q, seen->layer)[head] =
@@ -242,6 +260,7 @@ static enum ley_status calibrate_head(struct calibration *calibration, double *u
     return status;
 }
 
+// Sums now; the caller divides by layers and heads once all layers have been seen.
 static void add_to_report(struct ley_calibration_report *report, const double *unexplained,
                           int n_heads, int layer) {
     for (int head = 0; head < n_heads; head++) {
@@ -258,6 +277,7 @@ static void add_to_report(struct ley_calibration_report *report, const double *u
 static void see_layer(void *context, const struct ley_observation *seen) {
     struct calibration *calibration = context;
     double *unexplained = ley_alloc((size_t)seen->n_query_heads, sizeof *unexplained);
+    // An observer returns nothing, so a failure is kept here and run_text reports it afterwards.
     if (!unexplained && calibration->status == LEY_OK) {
         calibration->status = LEY_E_MEMORY;
         strcpy(calibration->text, "out of memory while calibrating");
@@ -266,6 +286,8 @@ static void see_layer(void *context, const struct ley_observation *seen) {
         ley_free(unexplained);
         return;
     }
+// Each key-value head writes its own entries of the set and of `unexplained`; only failure is
+// shared.
 #pragma omp parallel for schedule(dynamic)
     for (int h = 0; h < seen->n_kv_heads; h++) {
         enum ley_status status = calibrate_head(calibration, unexplained, seen, h);
@@ -281,6 +303,8 @@ static void see_layer(void *context, const struct ley_observation *seen) {
     ley_free(unexplained);
 }
 
+// One digital run over the text; see_layer does the work as the layers go by. The error text is per
+// thread, so that of a failed worker is raised again on this one.
 static enum ley_status run_text(struct calibration *calibration, const struct ley_model *model,
                                 const int32_t *tokens, int64_t n_tokens) {
     struct ley_session *session;
@@ -296,6 +320,8 @@ static enum ley_status run_text(struct calibration *calibration, const struct le
     return status;
 }
 
+// Order: the chip must be sound before the set exists, and the set before the text runs. The
+// report's sum becomes a mean over all heads of all layers.
 enum ley_status ley_model_calibrate(struct ley_scaler_set *set,
                                     struct ley_calibration_report *report,
                                     const struct ley_model *model,

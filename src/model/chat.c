@@ -9,12 +9,14 @@
 
 #include "core/memory.h"
 
+// The texts point into `pool`, which the chat owns; n = 0 where the model has no such token.
 struct ley_chat {
     enum ley_chat_style style;
     struct ley_string bos, eos, default_system;
     char *pool;
 };
 
+// Written twice, see above: first with out = NULL to learn n, then into n + 1 zeroed bytes.
 struct sink {
     char *out; // NULL: count only
     size_t n;
@@ -22,6 +24,7 @@ struct sink {
 
 static const char *const role_names[] = {"system", "user", "assistant"}; // ORDER ley_chat_role
 
+// The one place where a text meets the buffer; counting and writing cannot differ.
 static void put_string(struct sink *sink, struct ley_string text) {
     if (sink->out && text.n > 0) {
         memcpy(sink->out + sink->n, text.text, text.n);
@@ -29,6 +32,7 @@ static void put_string(struct sink *sink, struct ley_string text) {
     sink->n += text.n;
 }
 
+// Literals of the templates.
 static void put(struct sink *sink, const char *text) {
     put_string(sink, (struct ley_string){text, strlen(text)});
 }
@@ -49,6 +53,7 @@ static void put_trimmed(struct sink *sink, const char *text, bool also_before) {
 // <|im_start|>role, a line end, the text as it is, <|im_end|>, a line end.
 static void write_chatml(struct sink *sink, const struct ley_chat *chat,
                          const struct ley_chat_turn *turn, int n_turns, bool asks) {
+    // Where the conversation begins without one.
     if (n_turns > 0 && turn[0].role != LEY_CHAT_SYSTEM && chat->default_system.n > 0) {
         put(sink, "<|im_start|>system\n");
         put_string(sink, chat->default_system);
@@ -95,6 +100,7 @@ static void write_zephyr(struct sink *sink, const struct ley_chat *chat,
 // A system turn goes into the first user turn. The text ends where the answer begins by itself.
 static void write_llama2(struct sink *sink, const struct ley_chat *chat,
                          const struct ley_chat_turn *turn, int n_turns, bool asks) {
+    // Kept until the first user turn, which takes it in.
     (void)asks;
     const char *system = n_turns > 0 && turn[0].role == LEY_CHAT_SYSTEM ? turn[0].text : NULL;
     for (int i = system ? 1 : 0; i < n_turns; i++) {
@@ -133,6 +139,7 @@ static enum ley_status check_order(const struct ley_chat_turn *turn, int n_turns
     return LEY_OK;
 }
 
+// ORDER ley_chat_style: one writer each.
 static void write_turns(struct sink *sink, const struct ley_chat *chat,
                         const struct ley_chat_turn *turn, int n_turns, bool asks) {
     static void (*const write[])(struct sink *, const struct ley_chat *,
@@ -145,12 +152,14 @@ static void write_turns(struct sink *sink, const struct ley_chat *chat,
     write[chat->style](sink, chat, turn, n_turns, asks);
 }
 
+// The block holds one byte more than the text, zeroed by ley_alloc: the terminator.
 enum ley_status ley_chat_format(char **text, size_t *n_bytes, const struct ley_chat *chat,
                                 const struct ley_chat_turn *turn, int n_turns, bool asks) {
     *text = NULL;
     if (chat->style == LEY_CHAT_LLAMA2) {
         LEY_TRY(check_order(turn, n_turns));
     }
+    // First pass: the length. Second: the text.
     struct sink sink = {.out = NULL};
     write_turns(&sink, chat, turn, n_turns, asks);
     *n_bytes = sink.n;
@@ -189,6 +198,7 @@ static bool recognise(enum ley_chat_style *style, struct ley_string text) {
         {LEY_CHAT_LLAMA2, {"[INST]", "[/INST]", "<<SYS>>"}, "[AVAILABLE_TOOLS]"},
         {LEY_CHAT_ZEPHYR, {"<|user|>", "<|assistant|>", "eos_token"}, "<|end|>"},
     };
+    // All marks and not the excluding one; the first style that fits wins.
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (after(text, known[i].marks[0]) && after(text, known[i].marks[1]) &&
             after(text, known[i].marks[2]) && !after(text, known[i].never)) {
@@ -206,6 +216,7 @@ static char *copy_literal(char *out, const char *from, const char *end) {
     if (!stop) {
         return NULL;
     }
+    // Only the two escapes that templates use; others lose their backslash.
     for (stop -= strlen("<|im_end|>"); from < stop; from++) {
         bool is_escape = *from == '\\' && from + 1 < stop;
         from += is_escape;
@@ -217,6 +228,7 @@ static char *copy_literal(char *out, const char *from, const char *end) {
 // A default system turn stands in a literal: 'system' is followed by a line end and text.
 static char *find_default_system(struct ley_chat *chat, char *at, struct ley_string text) {
     const char *from = after(text, "<|im_start|>system\n");
+    // The line end may be a character or an escape, as the literal was written.
     from = from ? from : after(text, "<|im_start|>system\\n");
     char *end =
         from && *from != '\'' && *from != '"' ? copy_literal(at, from, text.text + text.n) : NULL;
@@ -236,6 +248,7 @@ static char *copy(struct ley_string *to, char *at, struct ley_string from) {
     return at + from.n;
 }
 
+// The pool is long enough for everything: a default system text is shorter than its template.
 enum ley_status ley_chat_create(struct ley_chat **out, struct ley_string template_text,
                                 struct ley_string bos, struct ley_string eos) {
     enum ley_chat_style style;

@@ -4,6 +4,8 @@
 // The capital letters are the short names of weight.def.
 struct ley_weight_info ley_weight_info(const struct ley_model_config *config,
                                        enum ley_weight weight) {
+    // Names as in weight.def, which is expanded below: V C T model, Q K projections, F
+    // feed-forward, R pairs that rotate.
     const int64_t V = config->n_vocab, C = config->d_model, T = config->n_context;
     const int64_t Q = (int64_t)config->n_heads * config->head_dim;
     const int64_t K = (int64_t)config->n_kv_heads * config->head_dim;
@@ -16,6 +18,7 @@ struct ley_weight_info ley_weight_info(const struct ley_model_config *config,
     return info[weight];
 }
 
+// Upper bounds are far above any real model and keep every product of sizes within 63 bits.
 static enum ley_status check_size(const char *what, int value, int most) {
     if (value < 1 || value > most) {
         return ley_fail(LEY_E_FORMAT, "%s is %d, must be 1..%d", what, value, most);
@@ -23,6 +26,7 @@ static enum ley_status check_size(const char *what, int value, int most) {
     return LEY_OK;
 }
 
+// All that later code divides by, allocates from or shifts is checked here once, whatever the file.
 enum ley_status ley_model_config_check(const struct ley_model_config *config) {
     LEY_TRY(check_size("number of layers", config->n_layers, 1 << 12));
     LEY_TRY(check_size("model width", config->d_model, 1 << 20));

@@ -12,6 +12,7 @@
 extern "C" {
 #endif
 
+// What the simulator knows: a file of another family or activation is refused.
 enum ley_family { LEY_FAMILY_GPT2, LEY_FAMILY_LLAMA };
 enum ley_activation { LEY_GELU_TANH, LEY_GELU_ERF, LEY_SWIGLU };
 
@@ -24,9 +25,11 @@ struct ley_model_config {
     enum ley_activation activation;
     enum ley_rope_layout rope_layout;
     char name[64]; // of the model, for people; may be empty
+    // n_heads is a multiple of n_kv_heads; d_ff and n_vocab are rows of matrices, n_context tokens
     int n_layers, d_model, n_heads, n_kv_heads, head_dim, d_ff, n_vocab, n_context;
     int rope_dim;     // values of a head that rotate, from its start
     double rope_base; // 10000 for Llama 2
+    // added to the variance or the mean square, not to its root
     double norm_eps;
 };
 
@@ -48,6 +51,7 @@ struct ley_weight_info ley_weight_info(const struct ley_model_config *config,
 
 // Something that can hand out the weights of one model.
 struct ley_weight_source {
+    // handed back to both functions; what it is only the source knows
     void *context;
     // True when the weight exists. `layer` is 0 for weights that are not per layer.
     bool (*has)(void *context, enum ley_weight weight, int layer);

@@ -9,12 +9,16 @@
 
 #include "core/memory.h"
 
+// Bounds the memory of a conversion at 64 MB of float32, however large the model.
 static const int64_t chunk_values = (int64_t)1 << 24; // read at a time
 
+// Everything in it is borrowed from the file, which must live longer.
 struct convert_input convert_input(const struct ley_model_file *file, enum ley_rope_layout layout) {
     return (struct convert_input){ley_model_file_config(file), ley_model_file_source(file), layout};
 }
 
+// Vectors and learned positions stay float32: they are small, and norms and biases suffer most from
+// rounding. A row that is no whole number of blocks cannot be quantised and becomes F16.
 const struct ley_block_type *convert_type(const struct convert_input *input, enum ley_weight weight,
                                           const struct ley_block_type *type) {
     struct ley_weight_info info = ley_weight_info(input->config, weight);
@@ -32,6 +36,7 @@ static int64_t origin_of(int64_t r, int64_t n, enum ley_rope_layout layout) {
     return layout == LEY_ROPE_PAIRS ? r / 2 + r % 2 * (n / 2) : 2 * (r % (n / 2)) + r / (n / 2);
 }
 
+// Only q, k and their biases rotate; v never does, and gpt2 not at all.
 static bool is_reordered(const struct convert_input *input, enum ley_weight weight) {
     bool rotates = weight == LEY_WEIGHT_ATTN_Q || weight == LEY_WEIGHT_ATTN_K ||
                    weight == LEY_WEIGHT_ATTN_Q_BIAS || weight == LEY_WEIGHT_ATTN_K_BIAS;
@@ -76,6 +81,7 @@ static enum ley_status encode(uint8_t *blocks, float *rows, int64_t n_chunk,
     return LEY_OK;
 }
 
+// Chunks are whole heads, because reordering is within a head; at least one head, however wide.
 enum ley_status convert_weight(uint8_t *blocks, const struct ley_block_type *type,
                                const struct convert_input *input, enum ley_weight weight,
                                int layer) {

@@ -16,11 +16,14 @@
 struct item {
     const struct hf_name *row;
     const struct ley_block_type *type;
+    // 3 for q, k, v in one tensor, else 1; the layer counts from 0
     int n_thirds, layer;
+    // as in the file: (outputs, inputs), or turned for Conv1D; a vector is (1, length)
     int64_t dim[2];
     size_t n_bytes;
 };
 
+// What will be written, in the order of the file. Made before the first byte is.
 struct plan {
     struct convert_input input;
     struct item *item; // [n]
@@ -28,6 +31,7 @@ struct plan {
     bool has_attention_bias, has_output;
 };
 
+// Asks about layer 0: all layers of these families have the same set of weights.
 static bool has_weight(const struct plan *plan, enum ley_weight weight) {
     return plan->input.source.has(plan->input.source.context, weight, 0);
 }
@@ -55,10 +59,13 @@ static enum ley_status rope_factor(double *factor, const struct plan *plan) {
     return status;
 }
 
+// What config.json has no words for is refused here rather than lost. On success *factor is what
+// rope_scaling must say.
 static enum ley_status check(double *factor, const struct plan *plan) {
     const struct ley_model_config *c = plan->input.config;
     bool is_gpt2 = c->family == LEY_FAMILY_GPT2;
     LEY_TRY(rope_factor(factor, plan));
+    // The first reason that holds, or none.
     const char *what =
         is_gpt2 && (c->n_kv_heads != c->n_heads || c->n_heads * c->head_dim != c->d_model)
             ? "heads of another width or number than gpt2's"
@@ -83,6 +90,7 @@ static double shortest(double x) {
     return (float)rounded == (float)x ? rounded : x;
 }
 
+// The keys that hf_config.c reads back for gpt2.
 static void add_gpt2(struct cJSON *root, const struct ley_model_config *c) {
     cJSON_AddNumberToObject(root, "n_layer", c->n_layers);
     cJSON_AddNumberToObject(root, "n_embd", c->d_model);
@@ -94,6 +102,7 @@ static void add_gpt2(struct cJSON *root, const struct ley_model_config *c) {
     cJSON_AddNumberToObject(root, "layer_norm_epsilon", shortest(c->norm_eps));
 }
 
+// Likewise for llama; a common divisor of the frequencies is rope_scaling of kind linear.
 static void add_llama(struct cJSON *root, const struct plan *plan, double factor) {
     const struct ley_model_config *c = plan->input.config;
     cJSON_AddNumberToObject(root, "num_hidden_layers", c->n_layers);
@@ -115,12 +124,14 @@ static void add_llama(struct cJSON *root, const struct plan *plan, double factor
     }
 }
 
+// torch_dtype is what most tensors have; vectors may be wider (convert_type).
 static enum ley_status write_config(FILE *out, const struct plan *plan,
                                     const struct ley_block_type *type, double factor) {
     const struct ley_model_config *c = plan->input.config;
     bool is_gpt2 = c->family == LEY_FAMILY_GPT2;
     struct cJSON *root = cJSON_CreateObject();
     const char *architecture = is_gpt2 ? "GPT2LMHeadModel" : "LlamaForCausalLM";
+    // An array of one name, as transformers writes it.
     cJSON_AddItemToObject(root, "architectures", cJSON_CreateStringArray(&architecture, 1));
     cJSON_AddStringToObject(root, "model_type", is_gpt2 ? "gpt2" : "llama");
     if (is_gpt2) {
@@ -146,10 +157,12 @@ static enum ley_status write_config(FILE *out, const struct plan *plan,
 
 // ---- tensors
 
+// Conv1D of gpt2: stored (inputs, outputs).
 static bool is_transposed(const struct item *item) {
     return item->row->form == HF_TRANSPOSED || item->row->form == HF_THIRD_OF_TRANSPOSED;
 }
 
+// The row of thirds stands for its first; all three are one tensor, three times as long.
 static void add_item(struct plan *plan, const struct hf_name *row, int layer,
                      const struct ley_block_type *type) {
     struct ley_weight_info info = ley_weight_info(plan->input.config, row->weight);
@@ -167,7 +180,10 @@ static void add_item(struct plan *plan, const struct hf_name *row, int layer,
     item->n_bytes = (size_t)(item->dim[0] * item->dim[1]) * (size_t)item->type->n_bytes;
 }
 
+// Rows 2 and 3 of a fused tensor are skipped: add_item reads them behind row 1. The room is an
+// upper bound, one row more for the output matrix.
 static enum ley_status make_plan(struct plan *plan, const struct ley_block_type *type) {
+    // Shape in the file first, then bytes.
     const struct ley_model_config *config = plan->input.config;
     plan->has_output = has_weight(plan, LEY_WEIGHT_OUTPUT);
     plan->has_attention_bias = has_weight(plan, LEY_WEIGHT_ATTN_Q_BIAS);
@@ -190,6 +206,7 @@ static enum ley_status make_plan(struct plan *plan, const struct ley_block_type 
     return LEY_OK;
 }
 
+// One entry of the header. Offsets count from the first byte after the header.
 static void add_header(struct cJSON *header, const struct item *item, size_t offset,
                        const struct ley_model_config *config) {
     char name[HF_NAME_BYTES];
@@ -206,6 +223,7 @@ static void add_header(struct cJSON *header, const struct item *item, size_t off
 
 // The length of the header in 8 bytes, then the header, padded so that data are aligned.
 static enum ley_status write_header(FILE *out, const struct plan *plan) {
+    // safetensors stores vectors with one dimension.
     struct cJSON *header = cJSON_CreateObject();
     struct cJSON *metadata = cJSON_AddObjectToObject(header, "__metadata__");
     cJSON_AddStringToObject(metadata, "format", "pt");
@@ -219,7 +237,9 @@ static enum ley_status write_header(FILE *out, const struct plan *plan) {
     if (!text) {
         return ley_fail_memory("header of model.safetensors", plan->n, 1);
     }
+    // The padding is spaces, which JSON ignores; readers map the data as aligned numbers.
     size_t n = strlen(text), n_padded = (n + 7) / 8 * 8;
+    // 8 bytes, little endian.
     for (int i = 0; i < 8; i++) {
         putc((int)(n_padded >> (8 * i) & 255), out);
     }
@@ -242,6 +262,7 @@ static void encode_turned(uint8_t *bytes, float *row, const float *from, int64_t
 // All thirds of an item in canonical order; a bias that the model lacks is zero.
 static enum ley_status read_item(uint8_t *bytes, const struct item *item,
                                  const struct ley_block_type *type, const struct plan *plan) {
+    // ley_alloc zeroed `bytes`, so a third that is skipped is a bias of zeros.
     size_t n_third = (size_t)(item->dim[0] * item->dim[1] / item->n_thirds) * (size_t)type->n_bytes;
     for (int i = 0; i < item->n_thirds; i++) {
         enum ley_weight weight = item->row[i].weight;
@@ -253,6 +274,7 @@ static enum ley_status read_item(uint8_t *bytes, const struct item *item,
     return LEY_OK;
 }
 
+// A turned tensor is first read whole as float32, with room for one row of the result behind it.
 static enum ley_status fill(uint8_t *bytes, const struct item *item, const struct plan *plan) {
     if (!is_transposed(item)) {
         return read_item(bytes, item, item->type, plan);
@@ -270,6 +292,7 @@ static enum ley_status fill(uint8_t *bytes, const struct item *item, const struc
     return status;
 }
 
+// One tensor in memory at a time.
 static enum ley_status write_item(FILE *out, const struct item *item, const struct plan *plan) {
     uint8_t *bytes = ley_alloc(item->n_bytes, 1);
     if (!bytes) {
@@ -280,9 +303,11 @@ static enum ley_status write_item(FILE *out, const struct item *item, const stru
         fwrite(bytes, 1, item->n_bytes, out);
     }
     ley_free(bytes);
+    // (1) all thirds stacked as rows, (2) turned column by column into the file's order
     return status;
 }
 
+// Offsets in the header were summed in this order: nothing may be left out or padded between.
 static enum ley_status write_tensors(FILE *out, const struct plan *plan) {
     LEY_TRY(write_header(out, plan));
     for (size_t i = 0; i < plan->n && !ferror(out); i++) {
@@ -293,10 +318,12 @@ static enum ley_status write_tensors(FILE *out, const struct plan *plan) {
 
 // ---- the folder
 
+// config.json first: without weights it is harmless, weights without it are not usable.
 static enum ley_status write_files(struct ley_outdir *outdir, const struct plan *plan,
                                    const struct ley_block_type *type, double factor) {
     FILE *config, *tensors;
     LEY_TRY(ley_outdir_open(&config, outdir, "config.json"));
+    // Closed in any case, and a full disk may show only now.
     enum ley_status status = write_config(config, plan, type, factor);
     enum ley_status closed = ley_outdir_close(outdir, config);
     LEY_TRY(status);
@@ -309,6 +336,7 @@ static enum ley_status write_files(struct ley_outdir *outdir, const struct plan 
     return ley_outdir_commit(outdir);
 }
 
+// What a folder cannot hold is refused before the folder is made.
 static enum ley_status write_folder(struct ley_conversion *done, const char *path,
                                     struct plan *plan, const struct ley_block_type *type) {
     struct ley_outdir *outdir;
@@ -319,12 +347,14 @@ static enum ley_status write_folder(struct ley_conversion *done, const char *pat
     for (size_t i = 0; i < plan->n; i++) {
         done->n_bytes += plan->item[i].n_bytes;
     }
+    // Temporary names until the commit: a failure leaves nothing behind.
     LEY_TRY(ley_outdir_create(&outdir, path));
     enum ley_status status = write_files(outdir, plan, type, factor);
     ley_outdir_destroy(outdir);
     return status;
 }
 
+// Weights are read in halves, as Hugging Face stores them, whatever the input has.
 enum ley_status ley_model_convert_folder(struct ley_conversion *done, const char *path,
                                          const struct ley_model_file *file,
                                          const struct ley_block_type *type) {

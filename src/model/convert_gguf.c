@@ -19,6 +19,7 @@ struct item {
     char name[GGUF_NAME_BYTES];
 };
 
+// The writer's list of tensors and beside it where each comes from: same index, same length.
 struct plan {
     struct convert_input input;
     struct item *item;              // [n] beside
@@ -28,11 +29,13 @@ struct plan {
 
 // ---- metadata
 
+// Keys are not zero-terminated: compare by length.
 static bool has_prefix(const struct ley_gguf_pair *pair, const char *prefix) {
     size_t n = strlen(prefix);
     return pair->key.n >= n && memcmp(pair->key.text, prefix, n) == 0;
 }
 
+// The whole key, not a prefix.
 static bool is_key(const struct ley_gguf_pair *pair, const char *key) {
     return pair->key.n == strlen(key) && has_prefix(pair, key);
 }
@@ -51,10 +54,12 @@ static bool is_copied(const struct ley_gguf_pair *pair) {
            has_prefix(pair, "leyden.");
 }
 
+// Borrows a zero-terminated text.
 static struct ley_string string_of(const char *text) {
     return (struct ley_string){text, strlen(text)};
 }
 
+// A size under "<architecture>.<key>", as a 32-bit number: config checks keep it in range.
 static void add_size(struct ley_gguf_builder *builder, const char *architecture, const char *key,
                      int value) {
     char name[128];
@@ -62,6 +67,8 @@ static void add_size(struct ley_gguf_builder *builder, const char *architecture,
     ley_gguf_add_u32(builder, name, (uint32_t)value);
 }
 
+// Keys by the names that gguf_model.c reads back. Head widths are written only where they are not
+// model width / heads, since older readers know no such keys.
 static void add_config(struct ley_gguf_builder *builder, const struct ley_model_config *c) {
     bool is_gpt2 = c->family == LEY_FAMILY_GPT2;
     const char *arch = is_gpt2 ? "gpt2" : "llama";
@@ -89,12 +96,14 @@ static void add_config(struct ley_gguf_builder *builder, const struct ley_model_
     }
 }
 
+// An id that the model lacks (-1) is left out: the keys are unsigned.
 static void add_id(struct ley_gguf_builder *builder, const char *key, int32_t id) {
     if (id >= 0) {
         ley_gguf_add_u32(builder, key, (uint32_t)id);
     }
 }
 
+// One type for each token; a vocabulary without types has only normal ones.
 static enum ley_status add_token_types(struct ley_gguf_builder *builder,
                                        const struct ley_vocab *vocab) {
     size_t n = (size_t)vocab->n_tokens;
@@ -110,6 +119,7 @@ static enum ley_status add_token_types(struct ley_gguf_builder *builder,
     return LEY_OK;
 }
 
+// From a folder's tokenizer; a GGUF file's own tokenizer keys are copied instead.
 static enum ley_status add_vocab(struct ley_gguf_builder *builder, const struct ley_vocab *vocab) {
     bool is_spm = vocab->kind == LEY_VOCAB_SPM_BPE;
     size_t n = (size_t)vocab->n_tokens;
@@ -143,6 +153,8 @@ static uint32_t file_type(const struct ley_block_type *type) {
     return type->id == LEY_BLOCK_Q8_0 ? 7 : type->id == LEY_BLOCK_BF16 ? 32 : type->id;
 }
 
+// The order of pairs has no meaning for readers. Keys that are written must not be copied too
+// (is_copied): a key given twice is refused on reading.
 static enum ley_status add_metadata(struct ley_gguf_builder *builder,
                                     const struct ley_model_file *file,
                                     const struct ley_block_type *type,
@@ -150,11 +162,13 @@ static enum ley_status add_metadata(struct ley_gguf_builder *builder,
     add_config(builder, &file->config);
     ley_gguf_add_u32(builder, "general.file_type", file_type(type));
     ley_gguf_add_u32(builder, "general.quantization_version", 2);
+    // (1) the configuration, (2) what describes this very file, (3) what the input says beyond both
     for (uint64_t i = 0; i < file->gguf.n_pairs; i++) {
         if (is_copied(&file->gguf.pair[i])) {
             ley_gguf_add_pair(builder, &file->gguf.pair[i]);
         }
     }
+    // A GGUF file's own name and tokenizer were copied above; a folder's are written here.
     if (!file->is_gguf && file->config.name[0]) {
         ley_gguf_add_string(builder, "general.name", string_of(file->config.name));
     }
@@ -185,6 +199,7 @@ static void add_item(struct plan *plan, const struct gguf_name *row, int layer,
     gguf_name_format(item->name, row, layer);
     bool is_vector = info.n_rows == 1;
     tensor->name = string_of(item->name);
+    // Vectors and position embeddings may be wider than what was asked for.
     tensor->type = convert_type(&plan->input, row->weight, type);
     tensor->n_dims = is_vector ? 1 : 2;
     tensor->dim[0] = info.n_columns * (is_vector ? item->n_weights : 1);
@@ -193,6 +208,8 @@ static void add_item(struct plan *plan, const struct gguf_name *row, int layer,
                       (size_t)tensor->type->n_bytes;
 }
 
+// Only weights that the model has; of fused rows only the first (add_item takes the others with
+// it).
 static enum ley_status make_plan(struct plan *plan, const struct ley_block_type *type) {
     const struct ley_model_config *config = plan->input.config;
     const struct ley_weight_source *source = &plan->input.source;
@@ -204,6 +221,7 @@ static enum ley_status make_plan(struct plan *plan, const struct ley_block_type 
     }
     for (int i = 0; i < gguf_n_names; i++) {
         const struct gguf_name *row = &gguf_names[i];
+        // One tensor for q, k and v where it can be, three otherwise.
         bool is_wanted = is_fused(config, row->weight) ? row->part == 1 : row->part == 0;
         int n_layers = ley_weight_info(config, row->weight).is_per_layer ? config->n_layers : 1;
         for (int layer = 0; is_wanted && layer < n_layers; layer++) {
@@ -215,6 +233,8 @@ static enum ley_status make_plan(struct plan *plan, const struct ley_block_type 
     return LEY_OK;
 }
 
+// Called by the writer for one tensor at a time. Its place in the list says which weights; parts
+// lie one after another because rows are what is stacked.
 static enum ley_status fill(void *context, uint8_t *bytes, const struct ley_gguf_tensor *tensor) {
     const struct plan *plan = context;
     const struct item *item = &plan->item[tensor - plan->tensor];
@@ -225,6 +245,7 @@ static enum ley_status fill(void *context, uint8_t *bytes, const struct ley_gguf
     return LEY_OK;
 }
 
+// n_kept_wider: matrices whose rows are no whole number of blocks, see convert_type.
 static void report(struct ley_conversion *done, const struct plan *plan,
                    const struct ley_block_type *type, bool has_vocab) {
     *done = (struct ley_conversion){.n_tensors = (int)plan->n, .has_vocab = has_vocab};
@@ -235,6 +256,7 @@ static void report(struct ley_conversion *done, const struct plan *plan,
     }
 }
 
+// Weights are read in pairs, as llama.cpp rotates them, whatever the input has.
 enum ley_status ley_model_convert_gguf(struct ley_conversion *done, const char *path,
                                        const struct ley_model_file *file,
                                        const struct ley_block_type *type,
@@ -248,6 +270,7 @@ enum ley_status ley_model_convert_gguf(struct ley_conversion *done, const char *
         status = make_plan(&plan, type);
     }
     if (status == LEY_OK) {
+        // The result is described even if writing failed: callers ignore it then.
         status = ley_gguf_write(path, builder, plan.tensor, plan.n, &content);
         bool has_vocab = file->is_gguf ? ley_gguf_find(&file->gguf, "tokenizer.ggml.tokens") != NULL
                                        : vocab != NULL;

@@ -4,8 +4,10 @@
 
 // Where weights are read from and in which order of rotating pairs they are wanted.
 struct convert_input {
+    // of the input, borrowed
     const struct ley_model_config *config;
     struct ley_weight_source source;
+    // of the output; equal to the input's where nothing has to move
     enum ley_rope_layout layout;
 };
 

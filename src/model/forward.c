@@ -17,11 +17,14 @@ static void embed(struct ley_session *session, const int32_t *tokens, int64_t n_
     const struct ley_activations *a = &session->a;
     int64_t C = model->config.d_model, first = session->n_tokens;
     for (int64_t r = 0; r < session->n_batch * n_tokens; r++) {
+        // Tied weights have no embedding of their own: a row of the output matrix is unpacked
+        // instead.
         if (model->tokens) {
             ley_embedding_read(a->x + r * C, model->tokens, tokens[r]);
         } else {
             ley_linear_read(a->x + r * C, model->output, tokens[r]);
         }
+        // Learned positions are added, rotary ones turn q and k later.
         if (model->positions) {
             ley_embedding_read(a->h, model->positions, first + r % n_tokens);
             ley_add(a->x + r * C, a->h, C);
@@ -44,6 +47,7 @@ static enum ley_status run(struct ley_session *session, const int32_t *tokens, i
             return ley_fail(LEY_E_INTERRUPTED, "stopped on request");
         }
     }
+    // Only after all layers: they take this as the position of the first new token.
     session->n_tokens += n_tokens;
     return LEY_OK;
 }
@@ -54,6 +58,7 @@ static void write_logits(float *logits, struct ley_session *session, int64_t r, 
     const struct ley_model *model = session->model;
     const struct ley_activations *a = &session->a;
     int64_t C = model->config.d_model;
+    // Rows are gathered so that one matrix product serves them all.
     for (int64_t i = 0; i < n; i++) {
         memmove(a->h + i * C, a->x + (r + i * step) * C, (size_t)C * sizeof(float));
     }
@@ -81,6 +86,7 @@ static enum ley_status feed_steps(float *logits, struct ley_session *session, co
     struct pace pace = {0, session->model->config.n_layers * n_tokens};
     int64_t V = session->model->config.n_vocab;
     for (int64_t t = 0; t < n_tokens; t++) {
+        // Rows (B, T) are gathered per step: token t of every sequence.
         for (int64_t b = 0; b < session->n_batch; b++) {
             session->step_token[b] = tokens[b * n_tokens + t];
         }
@@ -95,6 +101,7 @@ static enum ley_status feed_steps(float *logits, struct ley_session *session, co
     return LEY_OK;
 }
 
+// Checked before anything runs: a failing feed then leaves the session as it was.
 static enum ley_status check(const struct ley_session *session, const int32_t *tokens,
                              int64_t n_tokens) {
     const struct ley_model *model = session->model;
@@ -104,6 +111,7 @@ static enum ley_status check(const struct ley_session *session, const int32_t *t
                         "%lld tokens are more than the %d positions this model has learned",
                         (long long)n_after, model->config.n_context);
     }
+    // Banks and windows forget; a cache without window must hold everything.
     bool is_bounded = !model->layer[0].attention && model->window == 0;
     if (is_bounded && n_after > session->max_tokens) {
         return ley_fail(LEY_E_ARGUMENT, "%lld tokens do not fit in a cache of %lld; use a window",
@@ -118,12 +126,16 @@ static enum ley_status check(const struct ley_session *session, const int32_t *t
     return LEY_OK;
 }
 
+// Two ways to one result (DESIGN.md): an empty session takes all tokens in parallel and fills its
+// caches or banks on the way, one that holds tokens already goes on token by token.
 enum ley_status ley_session_feed(float *logits, struct ley_session *session, const int32_t *tokens,
                                  int64_t n_tokens, const struct ley_feed *feed) {
     static const struct ley_feed plain = {0};
     LEY_ASSERT(n_tokens >= 1);
     feed = feed ? feed : &plain;
     LEY_TRY(check(session, tokens, n_tokens));
+    // Parallel needs an empty past (or a single token): in a longer feed later tokens would have to
+    // see caches that earlier ones have yet to fill.
     bool is_sequence = session->n_tokens == 0 || n_tokens == 1;
     LEY_TRY(ley_session_reserve(session, is_sequence ? n_tokens : 1));
     return is_sequence ? feed_parallel(logits, session, tokens, n_tokens, feed)
@@ -136,11 +148,13 @@ static void score_rows(double *nll, const float *logits, const int32_t *targets,
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < n; i++) {
         const float *row = logits + i * n_vocab;
+        // log of sum exp in double: a difference of logits in float32 would lose small losses.
         nll[i] = targets[i] < 0 ? 0 : ley_log_sum_exp(row, n_vocab) - (double)row[targets[i]];
     }
 }
 
-// Mean over the rows of a.x, LEY_LOSS_ROWS at a time.
+// Mean over the rows of a.x, LEY_LOSS_ROWS at a time: V floats for every row of a long text would
+// be too much memory.
 static void score_all(double *mean, double *nll, struct ley_session *session,
                       const int32_t *targets, int64_t n_rows) {
     double part[LEY_LOSS_ROWS], sum = 0;
@@ -160,6 +174,7 @@ static void score_all(double *mean, double *nll, struct ley_session *session,
     *mean = n_scored > 0 ? sum / (double)n_scored : 0;
 }
 
+// Targets below 0 are left out of the mean. The session starts from empty and stays filled.
 enum ley_status ley_session_loss(double *mean, double *nll, struct ley_session *session,
                                  const int32_t *tokens, const int32_t *targets, int64_t n_tokens,
                                  const struct ley_feed *feed) {

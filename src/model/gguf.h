@@ -16,6 +16,7 @@
 extern "C" {
 #endif
 
+// Numbers of the format, in its order.
 enum ley_gguf_type {
     LEY_GGUF_U8,
     LEY_GGUF_I8,
@@ -47,11 +48,13 @@ struct ley_gguf_tensor {
     const struct ley_block_type *type;
     int n_dims;
     int64_t dim[4]; // dim[0] is contiguous: columns; unused ones are 1
+    // in the file; where the writer fills it, NULL
     const uint8_t *data;
     size_t n_bytes;
 };
 
 struct ley_gguf {
+    // 2 or 3
     uint32_t version;
     uint64_t n_pairs, n_tensors;
     struct ley_gguf_pair *pair;     // [n_pairs] sorted by key

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+// Reading tries every row in every layer, writing takes the rows of the weights there are. Rows 1,
+// 2, 3 of a fused tensor must follow one another: convert_gguf.c reads them so.
 const struct gguf_name gguf_names[] = {
     {LEY_WEIGHT_TOKEN_EMBEDDING, "token_embd.weight", 0},
     {LEY_WEIGHT_POSITION_EMBEDDING, "position_embd.weight", 0},
@@ -50,6 +52,7 @@ static const struct {
 
 enum { N_PRE_NAMES = sizeof pre_names / sizeof pre_names[0] };
 
+// %d is put in by hand: a format from a table would be a format that no compiler checks.
 void gguf_name_format(char out[GGUF_NAME_BYTES], const struct gguf_name *row, int layer) {
     const char *hole = strstr(row->name, "%d");
     if (hole) {
@@ -69,6 +72,7 @@ static int take_layer(struct ley_string *name) {
     }
     int layer = 0;
     for (; at < name->n && name->text[at] >= '0' && name->text[at] <= '9'; at++) {
+        // Saturates instead of overflowing; such a layer is in no model.
         layer = layer < 100000 ? 10 * layer + (name->text[at] - '0') : layer;
     }
     name->text += at;
@@ -76,6 +80,7 @@ static int take_layer(struct ley_string *name) {
     return layer;
 }
 
+// The rest behind the layer is compared, so this costs one pass whatever the number of layers.
 bool gguf_name_is_known(struct ley_string name, int n_layers) {
     int layer = take_layer(&name);
     for (int i = 0; i < gguf_n_names; i++) {
@@ -89,6 +94,7 @@ bool gguf_name_is_known(struct ley_string name, int n_layers) {
     return false;
 }
 
+// Exact: a wrong cut of the text would change every token silently, so nothing is guessed.
 bool gguf_pre_find(enum ley_pre_tokenizer *pre, const char *name) {
     for (int i = 0; i < N_PRE_NAMES; i++) {
         if (strcmp(pre_names[i].name, name) == 0) {
@@ -99,6 +105,7 @@ bool gguf_pre_find(enum ley_pre_tokenizer *pre, const char *name) {
     return false;
 }
 
+// The first name in the table is the usual one; "default" is never reached for a kind in it.
 const char *gguf_pre_name(enum ley_pre_tokenizer pre) {
     for (int i = 0; i < N_PRE_NAMES; i++) {
         if (pre_names[i].pre == pre) {

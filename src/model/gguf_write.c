@@ -14,6 +14,7 @@
 
 enum { ALIGNMENT = 32 };
 
+// Out of memory is noted, not returned, so that adding needs no check each; ley_gguf_write fails.
 struct ley_gguf_builder {
     uint8_t *bytes;
     size_t n_bytes, n_room;
@@ -33,8 +34,10 @@ void ley_gguf_builder_destroy(struct ley_gguf_builder *builder) {
     }
 }
 
+// Grows to twice what is needed, by copying: ley_alloc knows no realloc.
 static void put(struct ley_gguf_builder *builder, const void *bytes, size_t n) {
     if (builder->n_bytes + n > builder->n_room) {
+        // Twice and a page more, so that small files need few copies.
         size_t n_room = (builder->n_bytes + n) * 2 + 4096;
         uint8_t *grown = ley_alloc(n_room, 1);
         if (!grown) {
@@ -58,6 +61,7 @@ static void put(struct ley_gguf_builder *builder, const void *bytes, size_t n) {
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "GGUF is written on little-endian machines");
 
+// Integers lie in the file as they lie in memory, see the assertion above.
 static void put_u32(struct ley_gguf_builder *builder, uint32_t x) {
     put(builder, &x, sizeof x);
 }
@@ -66,17 +70,20 @@ static void put_u64(struct ley_gguf_builder *builder, uint64_t x) {
     put(builder, &x, sizeof x);
 }
 
+// 8 bytes of length, then the text, as gguf.c's take_string reads.
 static void put_string(struct ley_gguf_builder *builder, struct ley_string string) {
     put_u64(builder, string.n);
     put(builder, string.text, string.n);
 }
 
+// Key and type of the value that the caller appends next.
 static void begin_pair(struct ley_gguf_builder *builder, const char *key, enum ley_gguf_type type) {
     put_string(builder, (struct ley_string){key, strlen(key)});
     put_u32(builder, type);
     builder->n_pairs++;
 }
 
+// The same for an array: the type of its items and their number come before them.
 static void begin_array(struct ley_gguf_builder *builder, const char *key, enum ley_gguf_type type,
                         size_t n) {
     begin_pair(builder, key, LEY_GGUF_ARRAY);
@@ -84,6 +91,7 @@ static void begin_array(struct ley_gguf_builder *builder, const char *key, enum 
     put_u64(builder, n);
 }
 
+// The value is copied as the bytes it had: same format, same order of bytes.
 void ley_gguf_add_pair(struct ley_gguf_builder *builder, const struct ley_gguf_pair *pair) {
     put_string(builder, pair->key);
     if (pair->is_array) {
@@ -109,6 +117,7 @@ void ley_gguf_add_f32(struct ley_gguf_builder *builder, const char *key, float v
 
 void ley_gguf_add_bool(struct ley_gguf_builder *builder, const char *key, bool value) {
     begin_pair(builder, key, LEY_GGUF_BOOL);
+    // One byte, 0 or 1.
     put(builder, &(uint8_t){value}, 1);
 }
 
@@ -138,10 +147,12 @@ void ley_gguf_add_strings(struct ley_gguf_builder *builder, const char *key,
     }
 }
 
+// To the next multiple of the alignment.
 static size_t padded(size_t n) {
     return (n + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
+// After n bytes of something that began aligned.
 static void pad(FILE *file, size_t n) {
     static const uint8_t zeros[ALIGNMENT];
     fwrite(zeros, 1, padded(n) - n, file);
@@ -152,11 +163,13 @@ static enum ley_status write_head(FILE *file, const struct ley_gguf_builder *bui
                                   const struct ley_gguf_tensor *tensors, size_t n_tensors) {
     struct ley_gguf_builder head = {.n_pairs = 0}; // used for its buffer only
     uint64_t offset = 0;
+    // (1) magic, version, counts, (2) the pairs as they were collected
     put(&head, "GGUF", 4);
     put_u32(&head, 3);
     put_u64(&head, n_tensors);
     put_u64(&head, builder->n_pairs);
     put(&head, builder->bytes, builder->n_bytes);
+    // (3) tensor records: offsets count from the start of the data
     for (size_t i = 0; i < n_tensors; i++) {
         put_string(&head, tensors[i].name);
         put_u32(&head, (uint32_t)tensors[i].n_dims);
@@ -169,6 +182,7 @@ static enum ley_status write_head(FILE *file, const struct ley_gguf_builder *bui
     }
     bool is_ready = !head.is_out_of_memory && !builder->is_out_of_memory;
     if (is_ready) {
+        // (4) padding to where data begin, the same that readers compute
         fwrite(head.bytes, 1, head.n_bytes, file);
         pad(file, head.n_bytes);
     }
@@ -176,6 +190,7 @@ static enum ley_status write_head(FILE *file, const struct ley_gguf_builder *bui
     return is_ready ? LEY_OK : ley_fail_memory("GGUF metadata", builder->n_bytes, 1);
 }
 
+// `data` NULL: made by the caller's `fill` into one buffer, which lives for this tensor only.
 static enum ley_status write_tensor(FILE *file, const struct ley_gguf_tensor *tensor,
                                     const struct ley_gguf_content *content) {
     uint8_t *made = NULL;
@@ -190,12 +205,14 @@ static enum ley_status write_tensor(FILE *file, const struct ley_gguf_tensor *te
             return status;
         }
     }
+    // Written once, either from the caller's bytes or from those just made.
     fwrite(made ? made : tensor->data, 1, tensor->n_bytes, file);
     pad(file, tensor->n_bytes);
     ley_free(made);
     return LEY_OK;
 }
 
+// A full disk ends the loop; the caller asks ferror once more and reports.
 static enum ley_status write_all(FILE *file, const struct ley_gguf_builder *builder,
                                  const struct ley_gguf_tensor *tensors, size_t n_tensors,
                                  const struct ley_gguf_content *content) {
@@ -206,6 +223,8 @@ static enum ley_status write_all(FILE *file, const struct ley_gguf_builder *buil
     return LEY_OK;
 }
 
+// Written beside the goal and renamed: no reader ever sees half a file, and a failure leaves an
+// older file as it was.
 enum ley_status ley_gguf_write(const char *path, const struct ley_gguf_builder *builder,
                                const struct ley_gguf_tensor *tensors, size_t n_tensors,
                                const struct ley_gguf_content *content) {

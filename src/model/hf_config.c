@@ -12,6 +12,7 @@
 
 static const double pi = 3.14159265358979323846;
 
+// null counts as absent: transformers writes it for "the default".
 static bool is_given(const struct cJSON *object, const char *key) {
     const struct cJSON *item = hf_json_get(object, key);
     return item && !cJSON_IsNull(item);
@@ -20,6 +21,7 @@ static bool is_given(const struct cJSON *object, const char *key) {
 // A whole number; `otherwise` when absent, and 0 for that: the key is needed.
 static enum ley_status read_size(int *size, const struct cJSON *object, const char *key,
                                  int otherwise) {
+    // hf_json_id gives -1 for what is no whole number, which fails as too small.
     int32_t given = hf_json_id(hf_json_get(object, key));
     bool is_absent = !is_given(object, key);
     if (is_absent ? otherwise == 0 : given < 1) {
@@ -47,6 +49,7 @@ struct fixed_flag {
     bool value;
 };
 
+// Names the first flag that differs, with the value that was given.
 static enum ley_status check_flags(const struct cJSON *root, const struct fixed_flag *flag, int n) {
     for (int i = 0; i < n; i++) {
         if (hf_json_flag(root, flag[i].key, flag[i].value) != flag[i].value) {
@@ -59,8 +62,11 @@ static enum ley_status check_flags(const struct cJSON *root, const struct fixed_
 
 // ---- rotary positions
 
+// Leaves `scaling` zeroed (HF_ROPE_PLAIN) for "default" and where there is no object at all. Older
+// files say "type", newer ones "rope_type".
 static enum ley_status read_scaling(struct hf_rope_scaling *scaling, const struct cJSON *rope) {
     const char *type = hf_json_text(rope, "rope_type");
+    // Both spellings; the newer one wins.
     type = type[0] != '\0' ? type : hf_json_text(rope, "type");
     if (type[0] == '\0' || strcmp(type, "default") == 0) {
         return LEY_OK;
@@ -81,6 +87,7 @@ static enum ley_status read_scaling(struct hf_rope_scaling *scaling, const struc
     if (!is_llama3) {
         return LEY_OK;
     }
+    // The three that only llama3 has.
     LEY_TRY(read_number(&scaling->low_factor, rope, "low_freq_factor", 0));
     LEY_TRY(read_number(&scaling->high_factor, rope, "high_freq_factor", 0));
     LEY_TRY(read_number(&scaling->old_context, rope, "original_max_position_embeddings", 0));
@@ -97,7 +104,10 @@ static enum ley_status read_rope(struct hf_config *config, const struct cJSON *r
     const struct cJSON *parameters = hf_json_get(root, "rope_parameters");
     bool is_new = cJSON_IsObject(parameters);
     const struct cJSON *rope = is_new ? parameters : hf_json_get(root, "rope_scaling");
+    // Where the base frequency stands depends on the version too.
     const struct cJSON *holder = is_new && is_given(parameters, "rope_theta") ? parameters : root;
+    // Versions put the fraction at the root or into the rotary object; the product is 1 only if
+    // both are.
     double fraction, sides[] = {1, 1};
     LEY_TRY(read_number(&config->model.rope_base, holder, "rope_theta", 10000));
     LEY_TRY(read_number(&sides[0], root, "partial_rotary_factor", 1));
@@ -117,6 +127,7 @@ static enum ley_status read_rope(struct hf_config *config, const struct cJSON *r
 // As transformers: wavelengths up to old_context / high_factor stay, those above old_context /
 // low_factor are stretched by `factor`, those between in part.
 static double llama3_factor(const struct hf_rope_scaling *scaling, double frequency) {
+    // Tokens for one turn of this pair.
     double wavelength = 2 * pi / frequency;
     if (wavelength < scaling->old_context / scaling->high_factor) {
         return 1;
@@ -124,16 +135,19 @@ static double llama3_factor(const struct hf_rope_scaling *scaling, double freque
     if (wavelength > scaling->old_context / scaling->low_factor) {
         return scaling->factor;
     }
+    // 1 at the short end, 0 at the long one.
     double kept = (scaling->old_context / wavelength - scaling->low_factor) /
                   (scaling->high_factor - scaling->low_factor);
     kept = fmin(fmax(kept, 0), 1);
     return 1 / ((1 - kept) / scaling->factor + kept);
 }
 
+// At position p, pair i turns by p base^(-2 i / n) / factor[i].
 void hf_config_rope_factors(float *factor, const struct hf_config *config) {
     const struct hf_rope_scaling *scaling = &config->scaling;
     int n = config->model.rope_dim;
     for (int i = 0; i < n / 2; i++) {
+        // In double, rounded once at the end: factors decide angles at far positions.
         double frequency = pow(config->model.rope_base, -2.0 * i / n);
         double divisor = scaling->kind == HF_ROPE_LLAMA3   ? llama3_factor(scaling, frequency)
                          : scaling->kind == HF_ROPE_LINEAR ? scaling->factor
@@ -144,11 +158,13 @@ void hf_config_rope_factors(float *factor, const struct hf_config *config) {
 
 // ---- architectures
 
+// `known` ends the sentence.
 static enum ley_status fail_activation(const char *key, const char *given, const char *known) {
     return ley_fail(LEY_E_FORMAT, "config.json: %s '%.40s' is not supported; %s", key, given,
                     known);
 }
 
+// Defaults are those of LlamaConfig.
 static enum ley_status read_llama(struct hf_config *config, const struct cJSON *root) {
     static const struct fixed_flag flags[] = {{"mlp_bias", false}};
     struct ley_model_config *c = &config->model;
@@ -165,6 +181,7 @@ static enum ley_status read_llama(struct hf_config *config, const struct cJSON *
     LEY_TRY(read_size(&c->n_vocab, root, "vocab_size", 0));
     LEY_TRY(read_size(&c->n_context, root, "max_position_embeddings", 2048));
     LEY_TRY(read_number(&c->norm_eps, root, "rms_norm_eps", 1e-6));
+    // The default is silu, so only another one is an error.
     const char *activation = hf_json_text(root, "hidden_act");
     if (is_given(root, "hidden_act") && strcmp(activation, "silu") != 0) {
         return fail_activation("hidden_act", activation, "silu is");
@@ -173,6 +190,7 @@ static enum ley_status read_llama(struct hf_config *config, const struct cJSON *
     return read_rope(config, root);
 }
 
+// Defaults are those of GPT2Config. Sizes first: head_dim divides by what was just checked.
 static enum ley_status read_gpt2(struct hf_config *config, const struct cJSON *root) {
     static const struct fixed_flag flags[] = {{"scale_attn_weights", true},
                                               {"scale_attn_by_inverse_layer_idx", false},
@@ -190,6 +208,7 @@ static enum ley_status read_gpt2(struct hf_config *config, const struct cJSON *r
     }
     c->n_kv_heads = c->n_heads;
     c->head_dim = c->d_model / c->n_heads;
+    // n_inner null means four times the width; the bound keeps that product within an int.
     LEY_TRY(read_size(&c->d_ff, root, "n_inner", c->d_model < 1 << 20 ? 4 * c->d_model : 1 << 22));
     LEY_TRY(read_size(&c->n_vocab, root, "vocab_size", 0));
     LEY_TRY(read_size(&c->n_context, root, is_given(root, "n_positions") ? "n_positions" : "n_ctx",
@@ -229,6 +248,7 @@ static enum ley_status read_family(struct hf_config *config, const struct cJSON 
                     class_name);
 }
 
+// The file's name has no place here: the caller adds it.
 static enum ley_status read_config(struct hf_config *config, const struct cJSON *root) {
     if (is_given(root, "quantization_config")) {
         return ley_fail(LEY_E_FORMAT,
@@ -243,6 +263,7 @@ static enum ley_status read_config(struct hf_config *config, const struct cJSON 
     return status == LEY_OK ? LEY_OK : ley_fail_within(status, "config.json");
 }
 
+// The result holds no pointer into the tree, which is freed.
 enum ley_status hf_config_read(struct hf_config *config, struct ley_string text) {
     struct cJSON *root;
     *config = (struct hf_config){.tie = HF_TIE_UNSAID};

@@ -10,7 +10,9 @@ enum hf_rope_kind { HF_ROPE_PLAIN, HF_ROPE_LINEAR, HF_ROPE_LLAMA3 };
 // How the frequencies of rotary positions are scaled for longer contexts.
 struct hf_rope_scaling {
     enum hf_rope_kind kind;
+    // all frequencies are divided by it (linear), or those of long wavelengths (llama3)
     double factor;
+    // bounds in turns over the old context, and that context in tokens
     double low_factor, high_factor, old_context; // HF_ROPE_LLAMA3
 };
 

@@ -8,6 +8,7 @@
 
 #include "model/pre_tokenizer_impl.h"
 
+// Longer components spell a longer word than any known one, cut here; neither is found.
 enum { MAX_PARTS = 8 };
 
 // A node of the tree takes some 100 bytes, and real files spend more than three bytes on each.
@@ -28,6 +29,7 @@ static bool is_dense(struct ley_string text) {
 }
 
 enum ley_status hf_json_parse(struct cJSON **root, struct ley_string text, const char *name) {
+    // Checked before the tree is made: "[[[[..." would cost a hundred times its text.
     *root = is_dense(text) ? NULL : cJSON_ParseWithLength(text.text, text.n);
     if (!cJSON_IsObject(*root)) {
         cJSON_Delete(*root);
@@ -37,6 +39,7 @@ enum ley_status hf_json_parse(struct cJSON **root, struct ley_string text, const
     return LEY_OK;
 }
 
+// The three below accept NULL and wrong types, so that callers may chain them.
 const struct cJSON *hf_json_get(const struct cJSON *object, const char *key) {
     return cJSON_IsObject(object) ? cJSON_GetObjectItemCaseSensitive(object, key) : NULL;
 }
@@ -46,11 +49,13 @@ const char *hf_json_text(const struct cJSON *object, const char *key) {
     return text ? text : "";
 }
 
+// Only true and false count: "true" as a text or 1 as a number is neither.
 bool hf_json_flag(const struct cJSON *object, const char *key, bool otherwise) {
     const struct cJSON *item = hf_json_get(object, key);
     return cJSON_IsBool(item) ? cJSON_IsTrue(item) : otherwise;
 }
 
+// cJSON clamps valueint to an int's range; the double says what was written.
 int32_t hf_json_id(const struct cJSON *item) {
     bool is_id = cJSON_IsNumber(item) && item->valuedouble >= 0 && item->valuedouble <= INT32_MAX &&
                  item->valuedouble == item->valueint;
@@ -65,6 +70,7 @@ const struct cJSON *hf_json_part(const struct cJSON *component, const char *list
     if (strcmp(hf_json_text(component, "type"), "Sequence") != 0) {
         return index == 0 ? component : NULL;
     }
+    // NULL past the last part, and for a list that is none.
     return cJSON_GetArrayItem(hf_json_get(component, list), index);
 }
 
@@ -128,6 +134,7 @@ static void spell(char word[MAX_PARTS + 1], const struct cJSON *component, const
     word[n] = '\0';
 }
 
+// Normalizer and pre-tokenizer make the recipe together: neither means anything alone.
 enum ley_status hf_json_recipe(struct hf_recipe *recipe, const struct cJSON *root) {
     static const struct {
         const char *normalizer, *pre_tokenizer;
@@ -140,6 +147,7 @@ enum ley_status hf_json_recipe(struct hf_recipe *recipe, const struct cJSON *roo
         {"", "b", {LEY_VOCAB_BYTE_BPE, LEY_PRE_NONE, false}},
         {"PR", "", {LEY_VOCAB_SPM_BPE, LEY_PRE_NONE, true}},
         {"R", "", {LEY_VOCAB_SPM_BPE, LEY_PRE_NONE, false}},
+        // Newer files write as a Metaspace what older ones wrote as normalizers.
         {"", "M", {LEY_VOCAB_SPM_BPE, LEY_PRE_NONE, true}},
         {"", "N", {LEY_VOCAB_SPM_BPE, LEY_PRE_NONE, false}},
     };

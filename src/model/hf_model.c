@@ -13,8 +13,10 @@
 #include "model/model_file_impl.h"
 #include "model/safetensors.h"
 
+// Far above real ones; they bound what a folder can make us read.
 enum { MAX_CONFIG_BYTES = 1 << 20, MAX_INDEX_BYTES = 1 << 26 };
 
+// What is needed while opening only; what stays is in `file`.
 struct opening {
     struct ley_model_file *file;
     struct hf_config config;
@@ -25,11 +27,13 @@ struct opening {
 
 // ---- files of the folder
 
+// The folder and one plain name.
 static enum ley_status path_of(char path[2048], const struct opening *opening, const char *name) {
     int n = snprintf(path, 2048, "%s/%s", opening->file->path, name);
     return n > 0 && n < 2048 ? LEY_OK : ley_fail(LEY_E_ARGUMENT, "the folder's name is too long");
 }
 
+// The configuration was checked by hf_config_read; the file gets a copy without a name.
 static enum ley_status read_config(struct opening *opening) {
     char path[2048], *text;
     size_t n;
@@ -56,6 +60,7 @@ static void name_model(struct ley_model_file *file) {
     snprintf(file->origin, sizeof file->origin, "none");
 }
 
+// A single file wins over an index that may lie beside it.
 static enum ley_status read_index(struct opening *opening) {
     static const char name[] = "model.safetensors.index.json";
     char path[2048], single[2048], *text;
@@ -78,6 +83,7 @@ static enum ley_status read_index(struct opening *opening) {
     return status;
 }
 
+// n_maps counts as maps are made, so that closing unmaps exactly these.
 static enum ley_status open_shards(struct opening *opening) {
     struct ley_model_file *file = opening->file;
     int n = opening->index.n_files > 0 ? opening->index.n_files : 1;
@@ -102,6 +108,7 @@ static enum ley_status open_shards(struct opening *opening) {
 
 // ---- places of weights
 
+// Through the index where there is one: a tensor in another shard than it says is not found.
 static const struct ley_safetensor *find_named(const struct opening *opening, const char *name) {
     int shard = opening->index.n_files > 0 ? ley_shard_index_find(&opening->index, name) : 0;
     return shard >= 0 ? ley_safetensors_find(&opening->shard[shard], name) : NULL;
@@ -127,6 +134,7 @@ static void print_shape(char text[128], int n_dims, const int64_t *dim) {
     snprintf(text + n, 128 - (size_t)n, "]");
 }
 
+// Shapes must be what config.json makes of them: nothing is broadcast or cut.
 static enum ley_status check_tensor(const struct ley_safetensor *tensor, int n_dims,
                                     const int64_t *dim) {
     if (tensor->n_dims != n_dims || tensor->dim[0] != dim[0] ||
@@ -162,6 +170,7 @@ static enum ley_status place(struct opening *opening, const struct hf_name *row,
     case HF_MATRIX:
         break;
     case HF_TRANSPOSED:
+    // Conv1D: rows are inputs, so thirds of the outputs are ranges of columns.
     case HF_THIRD_OF_TRANSPOSED:
         dim[0] = columns;
         dim[1] = row->form == HF_TRANSPOSED ? rows : 3 * rows;
@@ -176,6 +185,7 @@ static enum ley_status place(struct opening *opening, const struct hf_name *row,
     return LEY_OK;
 }
 
+// In a folder every row of the table is needed: a bias that is absent is refused, not zero.
 static enum ley_status place_row(struct opening *opening, const struct hf_name *row, int layer) {
     char name[HF_NAME_BYTES];
     const struct ley_safetensor *tensor = find_tensor(name, opening, row, layer);
@@ -188,6 +198,7 @@ static enum ley_status place_row(struct opening *opening, const struct hf_name *
     return place(opening, row, layer, tensor);
 }
 
+// Each row once, or once a layer.
 static enum ley_status place_rows(struct opening *opening, const struct hf_name *row, int n) {
     for (int i = 0; i < n; i++) {
         bool is_per_layer = ley_weight_info(&opening->config.model, row[i].weight).is_per_layer;
@@ -207,6 +218,7 @@ static enum ley_status place_output(struct opening *opening) {
     return is_tied ? LEY_OK : place_row(opening, &hf_output_name, 0);
 }
 
+// Divisors as a weight of their own, like GGUF's rope_freqs: the model knows no kinds of scaling.
 static enum ley_status place_rope_factors(struct opening *opening) {
     struct ley_model_file *file = opening->file;
     if (opening->config.scaling.kind == HF_ROPE_PLAIN) {
@@ -223,6 +235,7 @@ static enum ley_status place_rope_factors(struct opening *opening) {
     return LEY_OK;
 }
 
+// The places come last: they are sized by the layers, which the tensors have to account for.
 static enum ley_status place_all(struct opening *opening) {
     LEY_TRY(ley_stored_create(opening->file, opening->n_tensors));
     struct hf_names names =
@@ -232,6 +245,7 @@ static enum ley_status place_all(struct opening *opening) {
     return place_rope_factors(opening);
 }
 
+// config.json first: everything later is checked against it.
 static enum ley_status open_all(struct opening *opening) {
     LEY_TRY(read_config(opening));
     name_model(opening->file);
@@ -240,6 +254,7 @@ static enum ley_status open_all(struct opening *opening) {
     return place_all(opening);
 }
 
+// The tables of the shards go; their bytes stay mapped, and the places point there.
 enum ley_status ley_hf_model_open(struct ley_model_file *file) {
     struct opening opening = {.file = file};
     enum ley_status status = open_all(&opening);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+// Thirds of one tensor follow one another: convert_folder.c reads them so.
 static const struct hf_name gpt2_names[] = {
     {LEY_WEIGHT_TOKEN_EMBEDDING, "wte.weight", HF_MATRIX, 0},
     {LEY_WEIGHT_POSITION_EMBEDDING, "wpe.weight", HF_MATRIX, 0},
@@ -40,7 +41,6 @@ static const struct hf_name llama_names[] = {
     {LEY_WEIGHT_FFN_DOWN, "mlp.down_proj.weight", HF_MATRIX, 0},
     {LEY_WEIGHT_FINAL_NORM, "norm.weight", HF_VECTOR, 0},
     // the last four only with attention_bias
-    // attention_bias
     {LEY_WEIGHT_ATTN_Q_BIAS, "self_attn.q_proj.bias", HF_VECTOR, 0},
     {LEY_WEIGHT_ATTN_K_BIAS, "self_attn.k_proj.bias", HF_VECTOR, 0},
     {LEY_WEIGHT_ATTN_V_BIAS, "self_attn.v_proj.bias", HF_VECTOR, 0},
@@ -53,6 +53,7 @@ enum { N_LLAMA = sizeof llama_names / sizeof llama_names[0], N_LLAMA_BIASES = 4 
 const struct hf_name hf_output_name = {LEY_WEIGHT_OUTPUT, "lm_head.weight", HF_MATRIX, 0};
 
 struct hf_names hf_names(enum ley_family family, bool has_attention_bias) {
+    // The biases are the end of the llama table, so leaving them out is a shorter list.
     return family == LEY_FAMILY_GPT2
                ? (struct hf_names){gpt2_names, N_GPT2}
                : (struct hf_names){llama_names,
@@ -63,6 +64,7 @@ const char *hf_name_prefix(enum ley_family family) {
     return family == LEY_FAMILY_GPT2 ? "transformer." : "model.";
 }
 
+// "prefix" + "h.N." or "layers.N." + name for weights of layers, "prefix" + name for the others.
 void hf_name_format(char out[HF_NAME_BYTES], const struct ley_model_config *config,
                     const struct hf_name *row, int layer) {
     const char *prefix = hf_name_prefix(config->family);

@@ -18,6 +18,7 @@
 enum { MAX_HOLES = 4096 }; // ids without a token
 static const size_t max_file_bytes = (size_t)1 << 26;
 
+// vocab is what the caller sees; its lists are those that follow, their texts lie in the pool.
 struct ley_hf_vocab {
     struct ley_vocab vocab;
     struct ley_string *token, *merge;
@@ -65,6 +66,8 @@ static enum ley_status count_tokens(int32_t *n_tokens, const struct cJSON *token
         largest = id > largest ? id : largest;
         n++;
     }
+    // The tables are as long as the largest id: without this bound one number could ask for 2^31
+    // rows.
     if (n == 0 || largest >= n + MAX_HOLES) {
         return ley_fail(LEY_E_FORMAT, "the vocabulary has %lld tokens, but the largest id is %lld",
                         (long long)n, (long long)largest);
@@ -74,6 +77,7 @@ static enum ley_status count_tokens(int32_t *n_tokens, const struct cJSON *token
 }
 
 // "<0x0A>" and the like.
+// sscanf reads two digits and then the bracket; the length keeps shorter and longer ones out.
 static bool is_byte_token(const char *text) {
     unsigned value;
     char end;
@@ -92,6 +96,7 @@ static enum ley_status add_tokens(struct ley_hf_vocab *hf, const struct cJSON *t
         hf->token[item->valueint] = keep(hf, item->string, strlen(item->string));
         hf->type[item->valueint] = is_byte ? LEY_TOKEN_BYTE : LEY_TOKEN_NORMAL;
     }
+    // Later ones win; the map, made afterwards, finds the first id of equal texts.
     cJSON_ArrayForEach(item, added) {
         int32_t id = hf_json_id(hf_json_get(item, "id"));
         const char *content = hf_json_text(item, "content");
@@ -117,10 +122,12 @@ static enum ley_status read_tokens(struct ley_hf_vocab *hf, const struct cJSON *
     if (!hf->token || !hf->type || !hf->score) {
         return ley_fail_memory("tokens", n, sizeof *hf->token);
     }
+    // Ids that nobody names stay unused, with an empty text.
     memset(hf->type, LEY_TOKEN_UNUSED, n);
     LEY_TRY(add_tokens(hf, tokens, added));
     LEY_TRY(string_map_create(&hf->map, hf->token, n));
     for (int32_t id = 0; id < hf->vocab.n_tokens; id++) {
+        // Equal texts: the map keeps the lower id.
         string_map_insert(&hf->map, id);
     }
     hf->vocab.token = hf->token;
@@ -145,6 +152,8 @@ static enum ley_status read_merges(struct ley_hf_vocab *hf, const struct cJSON *
         const char *left = cJSON_GetStringValue(cJSON_IsArray(item) ? item->child : item);
         const char *right =
             cJSON_IsArray(item) && item->child ? cJSON_GetStringValue(item->child->next) : "";
+        // A space inside the left part would move the border when "left right" is cut at its first
+        // space.
         if (!left || !right || (right[0] != '\0' && strchr(left, ' '))) {
             return ley_fail(LEY_E_FORMAT, "merge %d is not a pair of tokens", hf->vocab.n_merges);
         }
@@ -165,6 +174,7 @@ static enum ley_status read_merge_lines(struct ley_hf_vocab *hf, struct ley_stri
         n_lines += text.text[i] == '\n';
     }
     LEY_TRY(alloc_merges(hf, n_lines));
+    // A last line without an end counts; empty lines do not.
     for (size_t at = 0, n; at < text.n; at += n + 1) {
         const char *line = text.text + at, *end = memchr(line, '\n', text.n - at);
         n = end ? (size_t)(end - line) : text.n - at;
@@ -181,6 +191,7 @@ static enum ley_status derive_scores(struct ley_hf_vocab *hf) {
     for (int32_t id = 0; id < hf->vocab.n_tokens; id++) {
         hf->score[id] = (float)-hf->vocab.n_merges - 1;
     }
+    // From the last to the first, so that of two merges that make one token the earlier one counts.
     for (int32_t i = hf->vocab.n_merges - 1; i >= 0; i--) {
         struct ley_string merge = hf->merge[i];
         const char *space = memchr(merge.text, ' ', merge.n);
@@ -240,6 +251,7 @@ static enum ley_status read_ends(struct ley_hf_vocab *hf, struct ley_string text
     const char *const keys[2][2] = {{"bos_token", "bos_token_id"}, {"eos_token", "eos_token_id"}};
     int32_t *const ids[] = {&vocab->bos, &vocab->eos};
     for (int i = 0; i < 2; i++) {
+        // A name in the file wins over a number in it.
         int32_t named = *ids[i] < 0 ? named_token(hf, config, keys[i][0]) : *ids[i];
         *ids[i] = named < 0 ? numbered_token(hf, config, keys[i][1]) : named;
     }
@@ -296,6 +308,7 @@ static enum ley_status read_model(struct ley_hf_vocab *hf, const struct cJSON *r
     const struct cJSON *model = hf_json_get(root, "model");
     const char *type = hf_json_text(model, "type");
     struct hf_recipe recipe;
+    // Other types (WordPiece, Unigram) join by other rules; old files name none and are BPE.
     if (!cJSON_IsObject(model) || (type[0] != '\0' && strcmp(type, "BPE") != 0)) {
         return ley_fail(LEY_E_FORMAT, "tokenizer.json: the model is of type '%.40s'; BPE is known",
                         type);
@@ -356,6 +369,8 @@ static enum ley_status read_vocab_json(struct ley_hf_vocab *hf, const struct ley
 enum ley_status ley_hf_vocab_read(struct ley_hf_vocab **out, const struct ley_hf_files *files) {
     *out = NULL;
     struct ley_hf_vocab *hf = ley_alloc(1, sizeof *hf);
+    // Text in JSON is never shorter than what it stands for, so the sum of the files is room
+    // enough.
     size_t capacity = files->tokenizer.n + files->vocab.n + files->merges.n +
                       files->tokenizer_config.n + files->config.n + files->generation_config.n +
                       files->chat_template.n;
@@ -374,12 +389,14 @@ enum ley_status ley_hf_vocab_read(struct ley_hf_vocab **out, const struct ley_hf
         ley_hf_vocab_destroy(hf);
         return status;
     }
+    // Last, when both are known from whichever file.
     mark_control(hf, hf->vocab.bos);
     mark_control(hf, hf->vocab.eos);
     *out = hf;
     return LEY_OK;
 }
 
+// A half-read vocabulary is accepted: what was not made is NULL.
 void ley_hf_vocab_destroy(struct ley_hf_vocab *hf) {
     if (hf) {
         string_map_destroy(&hf->map);
@@ -403,6 +420,7 @@ static enum ley_status read_optional(struct ley_string *text, const char *folder
                                      const char *name) {
     char path[4096], *bytes;
     int n = snprintf(path, sizeof path, "%s/%s", folder, name);
+    // A file that was read already under another name is not read again.
     if (text->n > 0 || n < 0 || (size_t)n >= sizeof path || !ley_file_exists(path)) {
         return LEY_OK;
     }
@@ -432,6 +450,7 @@ static enum ley_status load_files(struct ley_hf_files *files, const char *folder
     return read_optional(&files->chat_template, folder, "chat_template.jinja");
 }
 
+// Files are read whole, copied from and freed: nothing stays mapped.
 enum ley_status ley_hf_vocab_load(struct ley_hf_vocab **out, const char *path) {
     struct ley_hf_files files = {.tokenizer = {NULL, 0}};
     *out = NULL;
@@ -439,6 +458,7 @@ enum ley_status ley_hf_vocab_load(struct ley_hf_vocab **out, const char *path) {
     if (status == LEY_OK) {
         status = ley_hf_vocab_read(out, &files);
     }
+    // Texts were copied by ley_hf_vocab_read, so the files go in any case.
     const struct ley_string *text[] = {&files.tokenizer,    &files.vocab,
                                        &files.merges,       &files.tokenizer_config,
                                        &files.config,       &files.generation_config,

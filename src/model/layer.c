@@ -11,8 +11,10 @@
 #include "nn/activation.h"
 #include "nn/norm.h"
 
+// Below this, handing rows to threads costs more than turning them.
 enum { ROWS_WORTH_THREADS = 16 };
 
+// gpt2 has layer norms with a bias, llama root mean squares without.
 void ley_norm_forward(float *y, const float *x, const struct ley_model *model,
                       const struct ley_norm *norm, int64_t n_rows) {
     const struct ley_model_config *config = &model->config;
@@ -27,8 +29,10 @@ void ley_norm_forward(float *y, const float *x, const struct ley_model *model,
 struct span {
     struct ley_session *session;
     const struct ley_layer *weights;
+    // the session's cache or banks for this layer
     struct ley_layer_state *state;
     int64_t n_tokens, first; // T, index of the first
+    // Q, K, and the distance of rows: Q + 2 K
     int width_q, width_k, stride;
     const struct ley_feed *feed;
     int layer;
@@ -56,6 +60,7 @@ static void store(const struct span *span, int64_t b) {
     const struct ley_session *session = span->session;
     int64_t ring = session->ring, n = span->n_tokens;
     size_t n_bytes = (size_t)span->width_k * sizeof(float);
+    // More tokens than the ring holds would overwrite one another: only the last are copied.
     for (int64_t t = n > ring ? n - ring : 0; t < n; t++) {
         const float *row = session->a.qkv + (b * n + t) * span->stride + span->width_q;
         int64_t place = (b * ring + (span->first + t) % ring) * span->width_k;
@@ -64,9 +69,12 @@ static void store(const struct span *span, int64_t b) {
     }
 }
 
+// M19, digital side: softmax over what is seen. Several tokens read the rows just computed, a
+// single one the cache, which then holds it too.
 static void attend_digital(const struct span *span) {
     const struct ley_session *session = span->session;
     const struct ley_model_config *config = &session->model->config;
+    // M19: scale 1 / sqrt(d) and mask are the business of ley_softmax_forward.
     const struct ley_softmax_shape shape = {
         .n_query_heads = config->n_heads,
         .n_kv_heads = config->n_kv_heads,
@@ -79,6 +87,7 @@ static void attend_digital(const struct span *span) {
         const float *qkv = session->a.qkv + b * n * span->stride;
         const float *k = qkv + span->width_q;
         struct ley_kv_rows rows = {k, k + span->width_k, span->stride, n};
+        // Stored first, in both cases: a single token reads itself from the cache.
         store(span, b);
         if (n == 1) {
             int64_t place = b * session->ring * span->width_k;
@@ -140,6 +149,7 @@ static enum ley_status attend_analog(const struct span *span) {
     struct ley_ledger *ledger = feed->ledger ? &feed->ledger[span->layer] : NULL;
     const float *k = a->qkv + span->width_q, *v = k + span->width_k;
     int64_t n = span->n_tokens;
+    // Exact: every float is a double.
     split_heads(a->q, a->qkv, span, config->n_heads, 0, n);
     split_heads(a->k, k, span, config->n_kv_heads, 0, n);
     split_heads(a->v, v, span, config->n_kv_heads, 0, n);
@@ -152,6 +162,8 @@ static enum ley_status attend_analog(const struct span *span) {
     LEY_TRY(ley_attention_forward(a->out, span->weights->attention, a->q, a->k, a->v,
                                   session->n_batch, n, trace, ledger, NULL));
     join_heads(a->attended, a->out, span);
+    // The banks have to hold the sequence for the tokens to come. This reuses a->k and a->v, which
+    // the sequence form has read by now.
     for (int64_t t = 0; t < n; t++) { // its events are counted already
         split_heads(a->k, k, span, config->n_kv_heads, t, 1);
         split_heads(a->v, v, span, config->n_kv_heads, t, 1);
@@ -160,6 +172,7 @@ static enum ley_status attend_analog(const struct span *span) {
     return LEY_OK;
 }
 
+// After attention, before the output projection: q and k are rotated, as the arrays see them.
 static void observe(const struct span *span) {
     const struct ley_observer *observer = span->feed->observer;
     const struct ley_session *session = span->session;
@@ -200,6 +213,7 @@ static void activate(const struct ley_activations *a, const struct ley_model_con
     }
 }
 
+// x += down(activation(up(norm(x)))), through a.h, a.ffn_in, a.ffn_out.
 static void feed_forward(const struct span *span, int64_t n_rows) {
     const struct ley_model *model = span->session->model;
     const struct ley_activations *a = &span->session->a;
@@ -210,6 +224,7 @@ static void feed_forward(const struct span *span, int64_t n_rows) {
     ley_add(a->x, a->h, n_rows * model->config.d_model);
 }
 
+// x += out(attention(norm(x))), then x += ffn(norm(x)): both families norm before, not after.
 enum ley_status ley_layer_forward(struct ley_session *session, int l, int64_t n_tokens,
                                   const struct ley_feed *feed) {
     const struct ley_model *model = session->model;

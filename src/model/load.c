@@ -7,6 +7,7 @@
 
 enum { PIECE_VALUES = 1 << 20 };
 
+// One load; `piece` is where rows are decoded before they are packed.
 struct loader {
     struct ley_model *model;
     const struct ley_weight_source *source;
@@ -14,10 +15,12 @@ struct loader {
     size_t n_piece; // values
 };
 
+// The source decides what the model has; the configuration only says what it needs.
 static bool has(const struct loader *loader, enum ley_weight weight, int layer) {
     return loader->source->has(loader->source->context, weight, layer);
 }
 
+// A missing weight is an error with its name, not a matrix of zeros.
 static enum ley_status require(const struct loader *loader, enum ley_weight weight, int layer) {
     if (has(loader, weight, layer)) {
         return LEY_OK;
@@ -35,6 +38,7 @@ struct target {
     int64_t first;
 };
 
+// Row by row into the target, as many at a time as the buffer holds; n_piece is at least one row.
 static enum ley_status load_rows(struct loader *loader, const struct target *target,
                                  enum ley_weight weight, int layer) {
     struct ley_weight_info info = ley_weight_info(&loader->model->config, weight);
@@ -65,6 +69,7 @@ static enum ley_status load_bias(struct loader *loader, struct ley_linear *linea
     return LEY_OK;
 }
 
+// *out is owned by the model as soon as it is made, so a failing read frees nothing here.
 static enum ley_status load_vector(float **out, struct loader *loader, enum ley_weight weight,
                                    int layer) {
     size_t n = (size_t)ley_weight_info(&loader->model->config, weight).n_columns;
@@ -85,10 +90,13 @@ static enum ley_status load_norm(struct ley_norm *norm, struct loader *loader,
 }
 
 // One matrix of a layer made of several weights, one above the other.
+// LEY_N_WEIGHTS as a bias: there is none
 struct part {
     enum ley_weight weight, bias;
 };
 
+// The matrices are stacked along the outputs. One bias among the parts gives the whole a bias, zero
+// in the other parts.
 static enum ley_status load_linear(struct ley_linear **linear, struct loader *loader, int layer,
                                    const struct part *part, int n_parts) {
     const struct ley_model_config *config = &loader->model->config;
@@ -110,6 +118,7 @@ static enum ley_status load_linear(struct ley_linear **linear, struct loader *lo
     return LEY_OK;
 }
 
+// Without a gate, `up` begins at its second part: see load_linear.
 static enum ley_status load_layer(struct loader *loader, int l) {
     static const struct part qkv[] = {{LEY_WEIGHT_ATTN_Q, LEY_WEIGHT_ATTN_Q_BIAS},
                                       {LEY_WEIGHT_ATTN_K, LEY_WEIGHT_ATTN_K_BIAS},
@@ -128,6 +137,7 @@ static enum ley_status load_layer(struct loader *loader, int l) {
     return load_linear(&layer->ffn_out, loader, l, down, 1);
 }
 
+// gpt2 adds a learned vector to each position, llama turns q and k; a model has one or the other.
 static enum ley_status load_positions(struct loader *loader) {
     struct ley_model *model = loader->model;
     const struct ley_model_config *config = &model->config;
@@ -147,6 +157,7 @@ static enum ley_status load_positions(struct loader *loader) {
                              has_factors ? loader->piece : NULL);
 }
 
+// A tied model has one matrix for both ends: the packed one, whose rows can be read back.
 static enum ley_status load_all(struct loader *loader) {
     struct ley_model *model = loader->model;
     bool is_tied = !has(loader, LEY_WEIGHT_OUTPUT, 0);
@@ -176,6 +187,7 @@ static size_t longest_row(const struct ley_model_config *config) {
     return (size_t)longest;
 }
 
+// The buffer takes at least one whole row, however wide the model is.
 enum ley_status ley_model_load(struct ley_model *model, const struct ley_weight_source *source) {
     size_t longest = longest_row(&model->config);
     struct loader loader = {model, source, NULL, longest > PIECE_VALUES ? longest : PIECE_VALUES};

@@ -21,7 +21,9 @@ static size_t slot_of(const struct pair_table *table, uint64_t key) {
     return (hash ^ hash >> 32) & table->mask;
 }
 
+// At most half full, a power of two: probing is short and the mask is enough.
 enum ley_status pair_table_create(struct pair_table *table, size_t capacity) {
+    // At least twice the capacity, so the table is never more than half full.
     size_t n_slots = 16;
     while (n_slots < 2 * capacity) {
         n_slots *= 2;
@@ -31,6 +33,7 @@ enum ley_status pair_table_create(struct pair_table *table, size_t capacity) {
         return ley_fail_memory("merges", n_slots, sizeof *table->pair);
     }
     for (size_t i = 0; i < n_slots; i++) {
+        // All ids are below 2^31, so no real key has this value.
         table->pair[i].key = UINT64_MAX;
     }
     return LEY_OK;
@@ -50,6 +53,7 @@ static struct pair *find(const struct pair_table *table, uint64_t key) {
     return &table->pair[at];
 }
 
+// Lower rank = earlier merge: a vocabulary that makes one token in two ways keeps the earlier.
 void pair_table_insert(struct pair_table *table, int32_t left, int32_t right, uint32_t rank,
                        int32_t merged) {
     struct pair *pair = find(table, key_of(left, right));
@@ -86,6 +90,7 @@ static struct candidate heap_pop(struct merger *merger) {
     struct candidate top = heap[0], last = heap[--merger->n_heap];
     size_t at = 0, n = merger->n_heap;
     for (size_t child = 1; child < n; child = 2 * at + 1) {
+        // The smaller child moves up until the last entry fits.
         child += child + 1 < n && heap[child + 1].order < heap[child].order;
         if (heap[child].order >= last.order) {
             break;
@@ -131,6 +136,7 @@ static void offer(struct merger *merger, const struct pair_table *table, int32_t
     if (left->next < 0) {
         return;
     }
+    // Order: rank first, then the place, so the heap's least is the next join of the reference.
     const struct pair *pair = pair_table_find(table, left->id, merger->symbol[left->next].id);
     if (pair) {
         heap_push(merger, (struct candidate){(uint64_t)pair->rank << 32 | (uint32_t)at, pair});
@@ -152,6 +158,7 @@ void merger_run(struct merger *merger, const struct pair_table *table, size_t n)
         symbol[i].next = i + 1 < n ? (int32_t)i + 1 : -1;
     }
     merger->n_heap = 0;
+    // Every neighbouring pair is offered once; joins offer the new neighbours.
     for (size_t i = 0; i < n; i++) {
         offer(merger, table, (int32_t)i);
     }

@@ -11,12 +11,15 @@
 
 struct pair {
     uint64_t key; // left << 32 | right; UINT64_MAX: free
+    // the earlier the pair is joined
     uint32_t rank;
+    // the symbol that the two become
     int32_t merged;
 };
 
 struct pair_table {
     struct pair *pair;
+    // slots - 1, slots being a power of two
     size_t mask;
 };
 

@@ -5,6 +5,7 @@
 #include "core/memory.h"
 #include "model/model_impl.h"
 
+// Weights are read while they are packed; what has been made when it fails belongs to `model`.
 static enum ley_status fill(struct ley_model *model, const struct ley_weight_source *source,
                             enum ley_nn_dtype dtype) {
     size_t n_layers = (size_t)model->config.n_layers;
@@ -16,6 +17,7 @@ static enum ley_status fill(struct ley_model *model, const struct ley_weight_sou
     return ley_model_load(model, source);
 }
 
+// A model that fails is destroyed whole: `made` was zeroed, and every destroy accepts NULL.
 enum ley_status ley_model_create(struct ley_model **model, const struct ley_model_config *config,
                                  const struct ley_weight_source *source, enum ley_nn_dtype dtype) {
     *model = NULL;
@@ -34,6 +36,7 @@ enum ley_status ley_model_create(struct ley_model **model, const struct ley_mode
     return LEY_OK;
 }
 
+// Also of a layer that was loaded in part.
 static void destroy_layer(struct ley_layer *layer) {
     ley_free(layer->attention_norm.scale);
     ley_free(layer->attention_norm.bias);
@@ -46,6 +49,7 @@ static void destroy_layer(struct ley_layer *layer) {
     ley_attention_destroy(layer->attention);
 }
 
+// Accepts a model in any state of making. The engine goes last: layers hold its memory objects.
 void ley_model_destroy(struct ley_model *model) {
     if (!model) {
         return;
@@ -64,6 +68,7 @@ void ley_model_destroy(struct ley_model *model) {
     ley_free(model);
 }
 
+// Sessions made before hold the caches of the attention they were made for.
 void ley_model_set_digital(struct ley_model *model, int window) {
     LEY_ASSERT(window >= 0);
     model->window = window;
@@ -73,6 +78,8 @@ void ley_model_set_digital(struct ley_model *model, int window) {
     }
 }
 
+// All or nothing: new attentions are made beside the old ones, and then either the old or the new
+// ones are dropped. Sessions made before do not fit the new ones.
 enum ley_status ley_model_set_analog(struct ley_model *model, const struct ley_hardware *hardware) {
     const struct ley_model_config *config = &model->config;
     const struct ley_attention_shape shape = {config->n_heads, config->n_kv_heads,
@@ -111,6 +118,7 @@ enum ley_nn_dtype ley_model_dtype(const struct ley_model *model) {
     return ley_engine_dtype(model->engine);
 }
 
+// What has the size of weights; norms and biases are left out as too small to matter.
 size_t ley_model_bytes(const struct ley_model *model) {
     size_t n_bytes = ley_linear_bytes(model->output);
     n_bytes += model->tokens ? ley_embedding_bytes(model->tokens) : 0;

@@ -13,10 +13,12 @@
 #include "model/gguf_write.h"
 #include "model/model_file_impl.h"
 
+// Weights that are not per layer lie in layer 0.
 struct ley_stored *ley_stored_at(struct ley_model_file *file, enum ley_weight weight, int layer) {
     return &file->stored[(size_t)layer * LEY_N_WEIGHTS + weight];
 }
 
+// n_layers comes from the file; the tensors it really holds bound what is allocated for it.
 enum ley_status ley_stored_create(struct ley_model_file *file, size_t n_tensors) {
     enum { LEAST_A_LAYER = 8, SPARE = 8 }; // spare: of few layers the missing tensor is named later
     if ((size_t)file->config.n_layers > n_tensors / LEAST_A_LAYER + SPARE) {
@@ -53,6 +55,7 @@ static bool is_needed(const struct ley_model_config *config, enum ley_weight wei
     }
 }
 
+// For a place that is not needed but missing, see is_needed; readers ask has_weight first.
 enum ley_status ley_stored_check(struct ley_model_file *file) {
     for (int weight = 0; weight < LEY_N_WEIGHTS; weight++) {
         struct ley_weight_info info = ley_weight_info(&file->config, (enum ley_weight)weight);
@@ -80,6 +83,7 @@ static enum ley_status map_gguf(struct ley_model_file *file) {
     return ley_gguf_read(&file->gguf, file->map->bytes, file->map->n_bytes, file->path);
 }
 
+// A zeroed file with its path; the kind of thing on disk decides the format, not its name.
 static enum ley_status create(struct ley_model_file **file, bool *is_folder, const char *path) {
     struct stat info;
     *file = NULL;
@@ -98,6 +102,7 @@ static enum ley_status create(struct ley_model_file **file, bool *is_folder, con
     return LEY_OK;
 }
 
+// What was mapped when it fails is unmapped by the caller's ley_model_file_close.
 static enum ley_status open_model(struct ley_model_file *file, bool is_folder) {
     if (is_folder) {
         LEY_TRY(ley_hf_model_open(file));
@@ -108,12 +113,14 @@ static enum ley_status open_model(struct ley_model_file *file, bool is_folder) {
     return ley_stored_check(file);
 }
 
+// *file is set only when everything has been found and checked.
 enum ley_status ley_model_file_open(struct ley_model_file **file, const char *path) {
     struct ley_model_file *made;
     bool is_folder = false;
     *file = NULL;
     LEY_TRY(create(&made, &is_folder, path));
     enum ley_status status = open_model(made, is_folder);
+    // Closing takes care of whatever the failed opening had made.
     if (status != LEY_OK) {
         ley_model_file_close(made);
         return status;
@@ -122,6 +129,7 @@ enum ley_status ley_model_file_open(struct ley_model_file **file, const char *pa
     return LEY_OK;
 }
 
+// No configuration, no places: `stored` stays NULL, and only the vocabulary may be asked for.
 enum ley_status ley_model_file_open_vocab(struct ley_model_file **file, const char *path) {
     struct ley_model_file *made;
     bool is_folder = false;
@@ -136,6 +144,7 @@ enum ley_status ley_model_file_open_vocab(struct ley_model_file **file, const ch
     return LEY_OK;
 }
 
+// Closes a file in any state of opening.
 void ley_model_file_close(struct ley_model_file *file) {
     if (!file) {
         return;
@@ -161,6 +170,7 @@ const struct ley_model_config *ley_model_file_config(const struct ley_model_file
 
 // ---- weights
 
+// Also false for a weight that its family does not know.
 static bool has_weight(void *context, enum ley_weight weight, int layer) {
     return ley_stored_at(context, weight, layer)->data != NULL;
 }
@@ -177,6 +187,7 @@ static enum ley_status gather(float *out, const struct ley_stored *stored, int64
     for (int64_t c = 0; c < n_columns; c++) { // stored row c holds input c of all outputs
         ley_blocks_decode(row, type, stored->data + c * n_blocks * type->n_bytes, n_blocks);
         for (int64_t r = 0; r < n_rows; r++) {
+            // Only the columns of the outputs asked for leave the row that was decoded.
             out[r * n_columns + c] = row[stored->first + first_row + r];
         }
     }
@@ -184,6 +195,8 @@ static enum ley_status gather(float *out, const struct ley_stored *stored, int64
     return LEY_OK;
 }
 
+// Rows first_row .. of the canonical matrix, as float32. Reading a weight that has_weight denies is
+// a broken contract: `stored` is empty then.
 static enum ley_status read_weight(void *context, float *out, enum ley_weight weight, int layer,
                                    int64_t first_row, int64_t n_rows) {
     struct ley_model_file *file = context;
@@ -192,6 +205,7 @@ static enum ley_status read_weight(void *context, float *out, enum ley_weight we
     if (stored->is_transposed) {
         return gather(out, stored, info.n_columns, first_row, n_rows);
     }
+    // Rows are whole blocks, so a range of rows is a range of bytes.
     int64_t n_blocks = info.n_columns / stored->type->n_weights;
     if (info.n_columns % stored->type->n_weights != 0) { // a part of one stored row: q of q, k, v
         return ley_fail(LEY_E_FORMAT, "%s: %s is quantised across its parts", file->path,
@@ -203,16 +217,19 @@ static enum ley_status read_weight(void *context, float *out, enum ley_weight we
     return LEY_OK;
 }
 
+// The source points at the file, which must outlive it.
 struct ley_weight_source ley_model_file_source(const struct ley_model_file *file) {
     return (struct ley_weight_source){(void *)(uintptr_t)file, has_weight, read_weight};
 }
 
 // ---- vocabulary
 
+// Both formats fill the same struct; what differs is who owns its lists.
 enum ley_status ley_model_file_vocab(struct ley_model_file *file, struct ley_vocab *vocab) {
     if (file->is_gguf) {
         LEY_TRY(ley_gguf_model_vocab(file, vocab));
     } else {
+        // Read once and kept: texts of `vocab` live as long as the file.
         if (!file->hf_vocab) {
             LEY_TRY(ley_hf_vocab_load(&file->hf_vocab, file->path));
         }
@@ -229,10 +246,13 @@ enum ley_status ley_model_file_vocab(struct ley_model_file *file, struct ley_voc
 
 // ---- what Leyden keeps in a model file
 
+// "leyden.scaler.k.a": one array per signal and letter, index layer * heads + head (ORDER of
+// ley_scaler_set).
 static void scaler_key(char key[64], enum ley_signal signal, char which) {
     snprintf(key, 64, "leyden.scaler.%s.%c", ley_signal_name(signal), which);
 }
 
+// The a's or the b's of one signal. 1e30 keeps later products with them finite.
 static enum ley_status read_scaler(struct ley_scaler *scaler, uint64_t n,
                                    const struct ley_model_file *file, enum ley_signal signal,
                                    char which) {
@@ -245,15 +265,18 @@ static enum ley_status read_scaler(struct ley_scaler *scaler, uint64_t n,
     }
     for (uint64_t i = 0; i < n; i++) {
         double x = ley_gguf_item(pair, i);
+        // Also refuses NaN, for which both comparisons are false.
         if (!(x > -1e30 && x < 1e30)) {
             return ley_fail(LEY_E_FORMAT, "%s: %s holds a value that is not finite", file->path,
                             key);
         }
+        // Both letters fill one pair; the array of the other letter comes in its own pass.
         *(which == 'a' ? &scaler[i].a : &scaler[i].b) = x;
     }
     return LEY_OK;
 }
 
+// *has_scalers = false is no error: most files hold none. On failure `set` is destroyed already.
 enum ley_status ley_model_file_scalers(const struct ley_model_file *file,
                                        struct ley_scaler_set *set, bool *has_scalers) {
     const struct ley_model_config *config = &file->config;
@@ -264,6 +287,7 @@ enum ley_status ley_model_file_scalers(const struct ley_model_file *file,
     }
     LEY_TRY(ley_scaler_set_create(set, config->n_layers, &shape));
     enum ley_status status = LEY_OK;
+    // Each signal twice, a and b: i / 2 is the signal, i % 2 the letter.
     for (int i = 0; status == LEY_OK && i < 2 * LEY_N_SIGNALS; i++) {
         enum ley_signal signal = (enum ley_signal)(i / 2);
         int n_heads = ley_attention_n_heads(&shape, signal);
@@ -280,6 +304,7 @@ const char *ley_model_file_scaler_origin(const struct ley_model_file *file) {
     return file->origin;
 }
 
+// As YAML text; n = 0 where the file carries none.
 struct ley_string ley_model_file_hardware(const struct ley_model_file *file) {
     return ley_gguf_string(&file->gguf, "leyden.hardware");
 }
@@ -304,14 +329,17 @@ static enum ley_status add_scaler(struct ley_gguf_builder *builder,
     return LEY_OK;
 }
 
+// Every private key, whoever of this folder wrote it (see also gguf_names_impl.h).
 static bool is_ours(const struct ley_gguf_pair *pair) {
     return pair->key.n > 7 && memcmp(pair->key.text, "leyden.", 7) == 0;
 }
 
+// Everything of the file but private keys; of these, scalers and hardware are written anew.
 static enum ley_status add_pairs(struct ley_gguf_builder *builder,
                                  const struct ley_model_file *file,
                                  const struct ley_scaler_set *set, const char *hardware,
                                  const char *origin) {
+    // Keys of others are kept as they are, in the order of the file.
     for (uint64_t i = 0; i < file->gguf.n_pairs; i++) {
         const struct ley_gguf_pair *pair = &file->gguf.pair[i];
         bool is_alignment = pair == ley_gguf_find(&file->gguf, "general.alignment");
@@ -319,6 +347,7 @@ static enum ley_status add_pairs(struct ley_gguf_builder *builder,
             ley_gguf_add_pair(builder, pair);
         }
     }
+    // What these scalers were found for, and how.
     ley_gguf_add_string(builder, "leyden.hardware",
                         (struct ley_string){hardware, strlen(hardware)});
     ley_gguf_add_string(builder, "leyden.scaler.origin",
@@ -329,6 +358,7 @@ static enum ley_status add_pairs(struct ley_gguf_builder *builder,
     return LEY_OK;
 }
 
+// Tensors go into the new file by their mapped bytes (content NULL): nothing is decoded.
 enum ley_status ley_model_file_save_scalers(const char *path, const struct ley_model_file *file,
                                             const struct ley_scaler_set *set, const char *hardware,
                                             const char *origin) {

@@ -16,7 +16,9 @@ struct ley_stored {
 };
 
 struct ley_model_file {
+    // as it was given, for messages
     char path[1024];
+    // of the file, checked
     struct ley_model_config config;
     struct ley_stored *stored; // [layer * LEY_N_WEIGHTS + weight]
     struct ley_map *map;       // [n_maps] files behind the weights
@@ -24,10 +26,12 @@ struct ley_model_file {
     bool is_gguf;
     struct ley_gguf gguf;          // is_gguf
     struct ley_string *strings[2]; // tokens and merges of a GGUF vocabulary, once asked for
+    // NULL where the vocabulary gives none, or was not asked for
     int8_t *token_type;
     float *token_score;
     struct ley_hf_vocab *hf_vocab; // of a folder, once asked for
     float *rope_factors;           // of a folder with rope scaling; ley_free
+    // of the scalers, "none" where there are none
     char origin[32];
 };
 

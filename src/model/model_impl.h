@@ -22,12 +22,14 @@ struct ley_layer {
 
 struct ley_model {
     struct ley_model_config config;
+    // made first and freed last: the layers hold its kernels
     struct ley_engine *engine;
     struct ley_embedding *tokens;    // (V, C); NULL: tied, rows are read from `output`
     struct ley_embedding *positions; // (T, C), float32; NULL: rotary
     struct ley_rotary *rotary;       // NULL: learned positions
     struct ley_layer *layer;         // [n_layers]
     struct ley_norm final_norm;
+    // always there; serves as the embedding too when tied
     struct ley_linear *output; // C -> V
     int window;                // of digital attention; 0: all
 };

@@ -13,12 +13,14 @@
 
 enum { MAX_TYPES = 16 };
 
+// One number format and how much of the file it takes.
 struct share {
     const struct ley_block_type *type;
     int n_tensors;
     double n_bytes;
 };
 
+// Sums over all weights; doubles, because JSON numbers are.
 struct totals {
     double n_parameters, n_bytes;
     struct share share[MAX_TYPES];
@@ -42,14 +44,17 @@ static void walk(struct ley_model_file *file,
     }
 }
 
+// Blocks are spread evenly: a part of a fused tensor counts as its part.
 static double bytes_of(const struct ley_weight_info *info, const struct ley_stored *stored) {
     return (double)info->n_rows * (double)info->n_columns * stored->type->n_bytes /
            stored->type->n_weights;
 }
 
+// A visitor: adds one weight to the sums and to the share of its format.
 static void add_total(void *context, const struct ley_weight_info *info, int layer,
                       const struct ley_stored *stored) {
     (void)layer;
+    // One entry for each format met, in the order of meeting; sorted later.
     struct totals *totals = context;
     int i = 0;
     while (i < totals->n_types && totals->share[i].type != stored->type) {
@@ -66,11 +71,13 @@ static void add_total(void *context, const struct ley_weight_info *info, int lay
     totals->n_parameters += (double)info->n_rows * (double)info->n_columns;
 }
 
+// A visitor: one row of the list; names in lower case, as weight.def spells them otherwise.
 static void add_tensor(void *context, const struct ley_weight_info *info, int layer,
                        const struct ley_stored *stored) {
     struct cJSON *row = cJSON_CreateObject();
     char name[64];
     size_t i = 0;
+    // tolower byte by byte: names are ASCII.
     for (; info->name[i] && i < sizeof name - 1; i++) {
         name[i] = (char)tolower((unsigned char)info->name[i]);
     }
@@ -86,11 +93,13 @@ static void add_tensor(void *context, const struct ley_weight_info *info, int la
     cJSON_AddItemToArray(context, row);
 }
 
+// Largest first.
 static int compare_shares(const void *a, const void *b) {
     double x = ((const struct share *)a)->n_bytes, y = ((const struct share *)b)->n_bytes;
     return (x < y) - (x > y);
 }
 
+// Shares add up to 1 over the formats.
 static void add_types(struct cJSON *root, struct totals *totals) {
     struct cJSON *list = cJSON_AddArrayToObject(root, "types");
     qsort(totals->share, (size_t)totals->n_types, sizeof totals->share[0], compare_shares);
@@ -105,6 +114,7 @@ static void add_types(struct cJSON *root, struct totals *totals) {
     }
 }
 
+// Sizes as doubles, because JSON numbers are; zero is a value here, not an absence.
 static void add_shape(struct cJSON *root, const struct ley_model_config *c) {
     static const char *const activations[] = {
         [LEY_GELU_TANH] = "gelu (tanh form)", [LEY_GELU_ERF] = "gelu", [LEY_SWIGLU] = "swiglu"};
@@ -121,6 +131,7 @@ static void add_shape(struct cJSON *root, const struct ley_model_config *c) {
     cJSON_AddStringToObject(root, "activation", activations[c->activation]);
 }
 
+// Only where positions are turned.
 static void add_rope(struct cJSON *root, struct ley_model_file *file) {
     const struct ley_model_config *c = &file->config;
     if (c->family != LEY_FAMILY_LLAMA) {
@@ -138,10 +149,12 @@ static void add_rope(struct cJSON *root, struct ley_model_file *file) {
 static void add_memory(struct cJSON *root, const struct ley_model_config *c, double n_parameters) {
     cJSON_AddNumberToObject(root, "bytes_as_f32", 4 * n_parameters);
     cJSON_AddNumberToObject(root, "bytes_as_bf16", 2 * n_parameters);
+    // Two matrices (K and V), two bytes a value.
     cJSON_AddNumberToObject(root, "kv_bytes_per_token_f16",
                             2.0 * 2 * c->n_layers * c->n_kv_heads * c->head_dim);
 }
 
+// cJSON wants a terminator, which texts of a file lack. Without memory the entry is left out.
 static void add_text(struct cJSON *object, const char *key, struct ley_string text) {
     char *copy = malloc(text.n + 1);
     if (copy) {
@@ -154,6 +167,7 @@ static void add_text(struct cJSON *object, const char *key, struct ley_string te
     }
 }
 
+// null where the model has no such token.
 static void add_token(struct cJSON *object, const char *key, const struct ley_vocab *vocab,
                       int32_t id) {
     if (id < 0) {
@@ -165,6 +179,7 @@ static void add_token(struct cJSON *object, const char *key, const struct ley_vo
     add_text(token, "text", vocab->token[id]);
 }
 
+// A vocabulary that cannot be read is reported, not a failure: the rest is still worth seeing.
 static void add_vocab(struct cJSON *root, struct ley_model_file *file) {
     struct ley_vocab vocab;
     if (ley_model_file_vocab(file, &vocab) != LEY_OK) {
@@ -189,6 +204,7 @@ static void add_vocab(struct cJSON *root, struct ley_model_file *file) {
     cJSON_AddBoolToObject(t, "has_chat_template", vocab.chat_template.n > 0);
 }
 
+// What the file carries for analog attention: scalers and the chip they were made for.
 static void add_leyden(struct cJSON *root, const struct ley_model_file *file) {
     struct ley_string hardware = ley_model_file_hardware(file);
     bool has_scalers = file->is_gguf && ley_gguf_find(&file->gguf, "leyden.scaler.q.a");
@@ -199,6 +215,7 @@ static void add_leyden(struct cJSON *root, const struct ley_model_file *file) {
     }
 }
 
+// All maps together: a sharded model is several files.
 static void add_file(struct cJSON *root, const struct ley_model_file *file) {
     double n_bytes = 0;
     char format[64] = "safetensors";
@@ -213,6 +230,8 @@ static void add_file(struct cJSON *root, const struct ley_model_file *file) {
     cJSON_AddNumberToObject(root, "file_bytes", n_bytes);
 }
 
+// The order of keys is the order in which people read them. NULL only when not even the root could
+// be made; what fails later leaves its member out.
 struct cJSON *ley_model_file_json(struct ley_model_file *file, bool with_tensors) {
     struct totals totals = {.n_types = 0};
     struct cJSON *root = cJSON_CreateObject();

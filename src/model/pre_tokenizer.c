@@ -42,6 +42,7 @@ struct pre_tokenizer {
     pcre2_match_context *context;
 };
 
+// What hf_json.c compares a tokenizer.json with: recognised by spelling, never interpreted.
 const char *pre_tokenizer_source(enum ley_pre_tokenizer kind) {
     return expressions[kind].source;
 }
@@ -62,6 +63,7 @@ static enum ley_status compile(struct pre_tokenizer *pre, const char *pattern) {
     return LEY_OK;
 }
 
+// LEY_PRE_NONE has no pattern: the whole text is one piece.
 enum ley_status pre_tokenizer_create(struct pre_tokenizer **out, enum ley_pre_tokenizer kind) {
     LEY_ASSERT((size_t)kind < sizeof expressions / sizeof expressions[0]);
     *out = ley_alloc(1, sizeof **out);
@@ -77,6 +79,7 @@ enum ley_status pre_tokenizer_create(struct pre_tokenizer **out, enum ley_pre_to
     return status;
 }
 
+// PCRE2 frees NULL, so a half-made one is fine.
 void pre_tokenizer_destroy(struct pre_tokenizer *pre) {
     if (pre) {
         pcre2_code_free(pre->code);
@@ -85,6 +88,7 @@ void pre_tokenizer_destroy(struct pre_tokenizer *pre) {
     }
 }
 
+// The match data belong to the walk, so threads may share one pre-tokenizer.
 enum ley_status piece_walk_create(struct piece_walk *walk, const struct pre_tokenizer *pre,
                                   const char *text, size_t n) {
     *walk = (struct piece_walk){.pre = pre, .text = text, .n = n};
@@ -109,6 +113,8 @@ static void find_valid_end(struct piece_walk *walk) {
 // Every expression matches at least one character anywhere, so a failed match is a lack of memory.
 enum ley_status piece_walk_next(struct piece_walk *walk) {
     size_t end = walk->n;
+    // A text is cut in three steps: (1) the valid stretch ahead, found once; (2) a match inside it;
+    // (3) outside it, a single byte.
     if (walk->pre->code && walk->at < walk->n) {
         if (walk->at >= walk->valid_end) {
             walk->valid_end = walk->at;

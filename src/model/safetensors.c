@@ -17,16 +17,19 @@
 enum { MAX_DEPTH = 3, MAX_NAME = 1024, MAX_FILES = 4096, NODE_BYTES = 128, ENTRY_BYTES = 48 };
 static const size_t max_header_bytes = 100000000; // as the reference reader
 
+// The data of one file, and its name for messages.
 struct container {
     const uint8_t *data; // after the header
     size_t n_data;
     const char *name; // of the file
 };
 
+// About the file as a whole.
 static enum ley_status bad(const char *name, const char *what) {
     return ley_fail(LEY_E_FORMAT, "%s: %s", name, what);
 }
 
+// Names come from the file and may be long: cut.
 static enum ley_status bad_tensor(const char *name, const char *tensor, const char *what) {
     return ley_fail(LEY_E_FORMAT, "%s: tensor %.100s %s", name, tensor, what);
 }
@@ -41,11 +44,13 @@ static enum ley_status check_outline(struct ley_string text, size_t n_file, cons
     for (size_t i = 0; i < text.n; i++) {
         char c = text.text[i];
         if (in_string) {
+            // An escaped character is skipped, so that \" does not end the string.
             i += c == '\\';
             in_string = c != '"';
             continue;
         }
         in_string = c == '"';
+        // Commas and openings are at least as many as nodes, up to a constant.
         n_nodes += c == ',' || c == '[' || c == '{';
         depth += (c == '[' || c == '{') - (c == ']' || c == '}');
         if (depth > MAX_DEPTH) {
@@ -58,11 +63,13 @@ static enum ley_status check_outline(struct ley_string text, size_t n_file, cons
     return LEY_OK;
 }
 
+// Text behind the object is refused: some other reader might see it differently.
 static enum ley_status parse_header(struct cJSON **header, struct ley_string text,
                                     const char *name) {
     const char *end = NULL;
     struct cJSON *root = cJSON_ParseWithLengthOpts(text.text, text.n, &end, 0);
     size_t n_read = root && end ? (size_t)(end - text.text) : 0;
+    // Trailing spaces are padding.
     while (n_read < text.n && strchr(" \t\r\n", text.text[n_read])) {
         n_read++;
     }
@@ -84,6 +91,7 @@ static enum ley_status take_header(struct cJSON **header, struct container *cont
     for (int i = 7; i >= 0; i--) {
         n = n << 8 | bytes[i];
     }
+    // Before anything of the header is looked at.
     if (n > n_bytes - 8 || n > max_header_bytes) {
         return bad(container->name, "no safetensors file, or truncated: its header is longer than "
                                     "the file (or 100 MB)");
@@ -119,6 +127,7 @@ static size_t dtype_bytes(const char *dtype) {
 // A whole number 0..2^53.
 static bool to_size(uint64_t *size, const struct cJSON *item) {
     double x = cJSON_IsNumber(item) ? item->valuedouble : -1;
+    // 2^53: beyond it a double skips whole numbers.
     if (!(x >= 0 && x <= 0x1p53) || x != (double)(uint64_t)x) {
         return false;
     }
@@ -131,6 +140,7 @@ static enum ley_status read_shape(struct ley_safetensor *tensor, uint64_t *n_val
                                   const struct cJSON *shape, const char *name) {
     const struct cJSON *item;
     uint64_t dim;
+    // (1) no dimension counts as one value, (2) each dimension multiplies
     if (!cJSON_IsArray(shape)) {
         return bad_tensor(name, tensor->name, "has no shape");
     }
@@ -148,6 +158,8 @@ static enum ley_status read_shape(struct ley_safetensor *tensor, uint64_t *n_val
     return LEY_OK;
 }
 
+// Where the data lie. For an unknown dtype the size cannot be held against the shape; such a tensor
+// is kept, and refused only if the model needs it.
 static enum ley_status read_place(struct ley_safetensor *tensor, uint64_t n_values,
                                   const struct cJSON *offsets, const struct container *container) {
     uint64_t begin, end, n_bytes;
@@ -156,6 +168,7 @@ static enum ley_status read_place(struct ley_safetensor *tensor, uint64_t n_valu
         !to_size(&end, first->next)) {
         return bad_tensor(container->name, tensor->name, "has no pair of data_offsets");
     }
+    // In this order `end - begin` cannot wrap.
     if (begin > end || end > container->n_data) {
         return bad_tensor(container->name, tensor->name, "lies outside the file (truncated?)");
     }
@@ -169,6 +182,7 @@ static enum ley_status read_place(struct ley_safetensor *tensor, uint64_t n_valu
     return LEY_OK;
 }
 
+// name and dtype stay texts of the tree, which lives as long as the table.
 static enum ley_status read_tensor(struct ley_safetensor *tensor, const struct cJSON *item,
                                    const struct container *container) {
     uint64_t n_values = 0;
@@ -180,13 +194,16 @@ static enum ley_status read_tensor(struct ley_safetensor *tensor, const struct c
     if (!cJSON_IsObject(item) || tensor->dtype[0] == '\0') {
         return bad_tensor(container->name, tensor->name, "has no dtype");
     }
+    // `type` NULL: no format that weights may have.
     bool is_float = strcmp(tensor->dtype, "F32") == 0 || strcmp(tensor->dtype, "F16") == 0 ||
                     strcmp(tensor->dtype, "BF16") == 0;
     tensor->type = is_float ? ley_block_type_named(tensor->dtype) : NULL;
+    // Shape first: the place is held against it.
     LEY_TRY(read_shape(tensor, &n_values, hf_json_get(item, "shape"), container->name));
     return read_place(tensor, n_values, hf_json_get(item, "data_offsets"), container);
 }
 
+// For qsort and bsearch.
 static int compare_names(const void *a, const void *b) {
     return strcmp(((const struct ley_safetensor *)a)->name,
                   ((const struct ley_safetensor *)b)->name);
@@ -219,10 +236,12 @@ static enum ley_status check_tensors(struct ley_safetensors *safetensors, const 
     return LEY_OK;
 }
 
+// Header, table, then the checks that need all tensors at once.
 static enum ley_status read_all(struct ley_safetensors *safetensors, struct container *container,
                                 const uint8_t *bytes, size_t n_bytes) {
     LEY_TRY(take_header(&safetensors->header, container, bytes, n_bytes));
     size_t most = (size_t)cJSON_GetArraySize(safetensors->header);
+    // Each entry has a dtype, a shape and offsets to spell.
     if (most > n_bytes / ENTRY_BYTES + 2) { // {"dtype":"I8","shape":[],"data_offsets":[0,0]}
         return bad(container->name, "the header has more entries than it can describe");
     }
@@ -240,6 +259,7 @@ static enum ley_status read_all(struct ley_safetensors *safetensors, struct cont
     return check_tensors(safetensors, container->name);
 }
 
+// Nothing is kept of a file that fails: the struct is zeroed again.
 enum ley_status ley_safetensors_read(struct ley_safetensors *safetensors, const uint8_t *bytes,
                                      size_t n_bytes, const char *name) {
     struct container container = {.name = name};
@@ -257,6 +277,7 @@ void ley_safetensors_destroy(struct ley_safetensors *safetensors) {
     *safetensors = (struct ley_safetensors){.n_tensors = 0};
 }
 
+// Binary search by name; the tables were sorted by check_tensors.
 const struct ley_safetensor *ley_safetensors_find(const struct ley_safetensors *safetensors,
                                                   const char *name) {
     const struct ley_safetensor wanted = {.name = name};
@@ -267,10 +288,12 @@ const struct ley_safetensor *ley_safetensors_find(const struct ley_safetensors *
 
 // ---- index
 
+// For the list of file names: pointers to texts.
 static int compare_texts(const void *a, const void *b) {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+// By name of the tensor, for qsort and bsearch.
 static int compare_entries(const void *a, const void *b) {
     return strcmp(((const struct ley_shard_entry *)a)->tensor,
                   ((const struct ley_shard_entry *)b)->tensor);
@@ -282,6 +305,7 @@ static bool is_plain_name(const char *file_name) {
            !strpbrk(file_name, "/\\");
 }
 
+// Both lists have one place for each member of the map; file names still repeat here.
 static enum ley_status read_entries(struct ley_shard_index *index, const struct cJSON *map,
                                     const char *name) {
     const struct cJSON *item;
@@ -326,6 +350,7 @@ static enum ley_status number_files(struct ley_shard_index *index, const char *n
     return LEY_OK;
 }
 
+// Texts of entries and names of files stay those of index->root.
 static enum ley_status read_index(struct ley_shard_index *index, struct ley_string text,
                                   const char *name) {
     LEY_TRY(hf_json_parse(&index->root, text, name));
@@ -343,6 +368,7 @@ static enum ley_status read_index(struct ley_shard_index *index, struct ley_stri
     return number_files(index, name);
 }
 
+// Likewise for an index.
 enum ley_status ley_shard_index_read(struct ley_shard_index *index, struct ley_string text,
                                      const char *name) {
     *index = (struct ley_shard_index){.n_files = 0};
@@ -360,6 +386,7 @@ void ley_shard_index_destroy(struct ley_shard_index *index) {
     *index = (struct ley_shard_index){.n_files = 0};
 }
 
+// Which file holds it, as a number into file_name; -1 for none.
 int ley_shard_index_find(const struct ley_shard_index *index, const char *tensor) {
     const struct ley_shard_entry wanted = {.tensor = tensor};
     const struct ley_shard_entry *found =

@@ -12,17 +12,20 @@
 #include "core/memory.h"
 #include "core/random.h"
 
+// A token that may be drawn.
 struct choice {
     float logit;
     int32_t id;
 };
 
+// `kept` is first a heap, then a sorted list; made once, since a pick must not allocate.
 struct ley_sampler {
     struct ley_sampling sampling;
     int32_t n_vocab;
     struct choice *kept; // [n_vocab]
 };
 
+// NaN fails each of these tests, because they are written as what must hold.
 enum ley_status ley_sampler_create(struct ley_sampler **out, const struct ley_sampling *sampling,
                                    int32_t n_vocab) {
     *out = NULL;
@@ -109,6 +112,7 @@ static int32_t keep_top_k(struct ley_sampler *sampler, const float *logits) {
         if (!(choice.logit > -INFINITY)) { // also NaN
             continue;
         }
+        // The first `most` choices fill the heap; later ones have to beat its worst.
         if (n < most) {
             sampler->kept[n] = choice;
             sift_up(sampler->kept, n++);
@@ -135,6 +139,7 @@ static int32_t find_share(const struct choice *kept, int32_t n, double temperatu
     for (int32_t i = 0; i < n; i++) {
         total += weight(kept, i, temperature);
     }
+    // Weights fall along the list, so this stops early as a rule.
     for (int32_t i = 0; i < n; i++) {
         sum += weight(kept, i, temperature);
         if (sum > share * total || (or_reaches && sum == share * total)) {
@@ -165,9 +170,12 @@ int32_t ley_sampler_pick(struct ley_sampler *sampler, const float *logits, uint6
     if (n == 0) {
         return -1;
     }
+    // The share of top-p is of the probabilities before temperature: how flat the draw is made does
+    // not change what may be drawn.
     if (sampling->top_p < 1) {
         n = find_share(sampler->kept, n, 1, sampling->top_p, true) + 1;
     }
+    // A function of seed, stream and position: a draw does not depend on the draws before it.
     double share = ley_random_uniform(sampling->seed, sampling->stream, position);
     return sampler->kept[find_share(sampler->kept, n, sampling->temperature, share, false)].id;
 }

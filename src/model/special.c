@@ -26,10 +26,12 @@ static int compare(const void *a, const void *b) {
     return order != 0 ? order : (x->id > y->id) - (x->id < y->id);
 }
 
+// Two passes: count, then fill. Empty texts would match everywhere and are left out.
 enum ley_status specials_create(struct specials *specials, const struct ley_string *token,
                                 const int8_t *type, int32_t n_tokens) {
     *specials = (struct specials){.n = 0};
     int32_t n = 0;
+    // First pass: count, so that the list is made once.
     for (int32_t id = 0; id < n_tokens; id++) {
         n += is_special(type[id]) && token[id].n > 0;
     }
@@ -76,6 +78,7 @@ static const struct special *longest_at(const struct specials *specials, const c
     int32_t low = 0, high = specials->n;
     for (size_t depth = 0; depth < n && low < high; depth++) {
         int byte = (unsigned char)text[depth];
+        // Narrow to the tokens whose byte `depth` is this one; both ends are found by bisection.
         low = lower_bound(sorted, low, high, depth, byte);
         high = lower_bound(sorted, low, high, depth, byte + 1);
         for (; low < high && sorted[low].text.n == depth + 1; low++) { // those that end here

@@ -7,6 +7,7 @@
 #include "model/vocab.h"
 
 struct special {
+    // borrowed from the tokenizer's tokens
     struct ley_string text;
     int32_t id;
     bool is_control; // looked for only when the caller asks for special tokens

@@ -85,6 +85,7 @@ static void add_splits(struct ley_tokenizer *tokenizer, int32_t id, uint32_t ran
     }
 }
 
+// At least 1 for a text that is not empty.
 static size_t count_characters(struct ley_string token) {
     size_t n = 0;
     for (size_t at = 0; at < token.n; at += step(token.text + at, token.n - at)) {
@@ -96,6 +97,7 @@ static size_t count_characters(struct ley_string token) {
 // Number of ways to cut token `id` between characters.
 static size_t count_splits(const struct ley_tokenizer *tokenizer, int32_t id) {
     struct ley_string token = tokenizer->token[id];
+    // Names, empty tokens and very long ones have no splits.
     bool is_split = token.n > 0 && token.n <= LONGEST_SPLIT && is_joined(tokenizer->type[id]);
     return is_split ? count_characters(token) - 1 : 0;
 }
@@ -104,6 +106,7 @@ static size_t count_splits(const struct ley_tokenizer *tokenizer, int32_t id) {
 // and length count here: a border too few is slow, one too many would be wrong.
 static enum ley_status build_adjacent(struct ley_tokenizer *tokenizer) {
     size_t most = 0;
+    // An upper bound: a token of n characters has n - 1 pairs of neighbours.
     for (int32_t id = 0; id < tokenizer->n_tokens; id++) {
         most += count_characters(tokenizer->token[id]);
     }
@@ -116,6 +119,7 @@ static enum ley_status build_adjacent(struct ley_tokenizer *tokenizer) {
             int32_t right =
                 string_map_find(&tokenizer->map, (struct ley_string){token.text + at, length});
             if (left >= 0) {
+                // Rank and result do not matter: only whether the pair is in the table.
                 pair_table_insert(&tokenizer->adjacent, left, right, 0, 0);
             }
             left = right;
@@ -182,6 +186,7 @@ struct reader {
 // The next character as a symbol, a space as U+2581; false at the end.
 static bool read_symbol(struct symbol *symbol, struct reader *reader) {
     const struct ley_tokenizer *tokenizer = reader->tokenizer;
+    // The space in front has no byte of its own: it starts and ends at 0.
     if (reader->owes_space) {
         reader->owes_space = false;
         *symbol = (struct symbol){.id = tokenizer->space, .start = 0};
@@ -195,6 +200,7 @@ static bool read_symbol(struct symbol *symbol, struct reader *reader) {
     int32_t id = text[0] == ' '
                      ? tokenizer->space
                      : string_map_find(&tokenizer->map, (struct ley_string){text, length});
+    // A character whose only token is a name (control, byte) is no symbol: it becomes bytes.
     bool is_name = id >= 0 && id < tokenizer->n_tokens && !is_joined(tokenizer->type[id]);
     *symbol = (struct symbol){.id = is_name ? -1 : id, .start = (int32_t)reader->at};
     reader->at += length;
@@ -213,7 +219,7 @@ static size_t piece_length(struct reader reader) {
     return n;
 }
 
-// Appends byte tokens for text[from..to), or the unknown token when one of them is missing.
+// Appends byte tokens for the n bytes of text, or the unknown token when one of them is missing.
 static void push_bytes(struct encoder *encoder, const char *text, size_t n, bool *after_unknown) {
     const struct ley_tokenizer *tokenizer = encoder->tokenizer;
     bool has_all = true;
@@ -240,6 +246,7 @@ static void push_piece(struct encoder *encoder, struct ley_string text, size_t e
                        bool *after_unknown) {
     const struct symbol *symbol = encoder->merger.symbol;
     for (int32_t i = 0; i >= 0; i = symbol[i].next) {
+        // Bytes of this symbol; none for the space that was put before the text.
         size_t from = (size_t)symbol[i].start;
         size_t to = symbol[i].next < 0 ? end : (size_t)symbol[symbol[i].next].start;
         if (symbol[i].id >= 0 && symbol[i].id < encoder->tokenizer->n_tokens) {

@@ -7,6 +7,7 @@
 #include "core/memory.h"
 #include "model/state_impl.h"
 
+// Banks for an analog layer, a ring of keys and values for a digital one.
 static enum ley_status create_layer(struct ley_layer_state *layer,
                                     const struct ley_session *session,
                                     const struct ley_layer *weights) {
@@ -20,6 +21,7 @@ static enum ley_status create_layer(struct ley_layer_state *layer,
     return layer->k && layer->v ? LEY_OK : ley_fail_memory("cache", 2 * n, width * sizeof(float));
 }
 
+// After this a step of one token needs no allocation.
 static enum ley_status fill(struct ley_session *session) {
     size_t n_layers = (size_t)session->model->config.n_layers;
     session->layer = ley_alloc(n_layers, sizeof *session->layer);
@@ -33,6 +35,7 @@ static enum ley_status fill(struct ley_session *session) {
     return ley_session_reserve(session, 1);
 }
 
+// A window bounds the ring of the digital cache; analog layers have rings of their own (M15).
 enum ley_status ley_session_create(struct ley_session **session, const struct ley_model *model,
                                    int64_t n_batch, int64_t max_tokens) {
     LEY_ASSERT(n_batch >= 1 && max_tokens >= 1);
@@ -44,6 +47,7 @@ enum ley_status ley_session_create(struct ley_session **session, const struct le
     made->model = model;
     made->n_batch = n_batch;
     made->max_tokens = max_tokens;
+    // A window shorter than the session makes the ring; else the cache is as long as the session.
     made->ring = model->window > 0 && model->window < max_tokens ? model->window : max_tokens;
     enum ley_status status = fill(made);
     if (status != LEY_OK) {
@@ -54,6 +58,7 @@ enum ley_status ley_session_create(struct ley_session **session, const struct le
     return LEY_OK;
 }
 
+// Zeroes the struct, so that a released one can be released or reserved again.
 static void release(struct ley_activations *a) {
     ley_free(a->x);
     ley_free(a->h);
@@ -73,6 +78,7 @@ void ley_session_destroy(struct ley_session *session) {
     if (!session) {
         return;
     }
+    // A layer has either a cache or banks; the other is NULL.
     for (int l = 0; session->layer && l < session->model->config.n_layers; l++) {
         ley_free(session->layer[l].k);
         ley_free(session->layer[l].v);
@@ -86,6 +92,7 @@ void ley_session_destroy(struct ley_session *session) {
     ley_free(session);
 }
 
+// A digital cache needs no clearing: rows not yet written are never read (n_tokens = 0).
 void ley_session_reset(struct ley_session *session) {
     session->n_tokens = 0;
     for (int l = 0; l < session->model->config.n_layers; l++) {
@@ -109,12 +116,14 @@ static enum ley_status reserve_scratch(struct ley_session *session, int64_t n_ke
         .window = session->model->window,
     };
     struct ley_softmax_scratch *scratch = &session->scratch;
+    // One piece for each thread; the number of threads may have changed since the last feed.
     int64_t wanted = ley_softmax_scratch_size(&shape, n_keys);
     int n_threads = omp_get_max_threads();
     if (wanted <= scratch->n && n_threads <= session->n_threads) {
         return LEY_OK;
     }
     ley_free(scratch->piece);
+    // One block for all threads: piece i begins at i * n.
     scratch->piece = ley_alloc((size_t)(wanted * n_threads), sizeof(float));
     scratch->n = scratch->piece ? wanted : 0;
     session->n_threads = scratch->piece ? n_threads : 0;
@@ -122,6 +131,8 @@ static enum ley_status reserve_scratch(struct ley_session *session, int64_t n_ke
                           : ley_fail_memory("scores", (size_t)(wanted * n_threads), sizeof(float));
 }
 
+// a->n_rows and a->n_tokens are set. Analog buffers have no length in a digital model, and rotary
+// ones none in gpt2. False: out of memory, with some of them made.
 static bool allocate(struct ley_activations *a, const struct ley_model *model) {
     const struct ley_model_config *config = &model->config;
     size_t n = (size_t)a->n_rows, C = (size_t)config->d_model, F = (size_t)config->d_ff;
@@ -144,9 +155,11 @@ static bool allocate(struct ley_activations *a, const struct ley_model *model) {
            a->k && a->v && a->out;
 }
 
+// Activations hold no state between feeds, so growing throws the old ones away.
 enum ley_status ley_session_reserve(struct ley_session *session, int64_t n_tokens) {
     struct ley_activations *a = &session->a;
     if (!session->model->layer[0].attention) {
+        // A window is cut by ring, a cache without one by what the sequence will hold.
         int64_t n_keys = session->n_tokens + n_tokens;
         LEY_TRY(reserve_scratch(session, n_keys > session->ring ? n_keys : session->ring));
     }

@@ -31,6 +31,7 @@ struct ley_observation {
     int64_t n_batch, n_tokens, first_token; // B, T, index of the first new token
     int n_query_heads, n_kv_heads, head_dim;
     const float *q, *k, *v; // row r at q + r * stride
+    // floats from one row to the next: Q + 2 K
     int64_t stride;
     const float *out; // (B, T, Hq * D), before the output projection
 };

@@ -25,12 +25,14 @@ struct ley_activations {
 
 struct ley_session {
     const struct ley_model *model; // borrowed
+    // sequences, tokens of each so far, and most of them that a cache without window holds
     int64_t n_batch, n_tokens, max_tokens;
     int64_t ring; // rows of a digital cache
     struct ley_layer_state *layer;
     struct ley_activations a;
     struct ley_softmax_scratch scratch;
-    int n_threads;       // that `scratch` serves
+    int n_threads; // that `scratch` serves
+    // one token of each sequence, while a feed goes token by token
     int32_t *step_token; // (B)
     float *loss_logits;  // (LEY_LOSS_ROWS, V), made by the first loss
 };

@@ -14,10 +14,12 @@ static uint64_t hash_of(struct ley_string string) {
     return hash ^ hash >> 29;
 }
 
+// memcmp of nothing is equal: two empty strings are the same.
 bool string_equal(struct ley_string a, struct ley_string b) {
     return a.n == b.n && memcmp(a.text, b.text, a.n) == 0;
 }
 
+// Never grows: the power of two above twice the capacity keeps it at most half full.
 enum ley_status string_map_create(struct string_map *map, const struct ley_string *string,
                                   size_t capacity) {
     size_t n_slots = 16;
@@ -51,6 +53,7 @@ void string_map_insert(struct string_map *map, int32_t id) {
     }
 }
 
+// Free slots hold 0, so "not found" comes out as -1.
 int32_t string_map_find(const struct string_map *map, struct ley_string string) {
     return map->slot[find_slot(map, string)] - 1;
 }

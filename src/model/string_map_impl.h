@@ -9,6 +9,7 @@
 
 struct string_map {
     const struct ley_string *string; // borrowed: the array that ids index
+    // [mask + 1] index + 1; 0: free
     int32_t *slot;
     size_t mask;
 };

@@ -38,6 +38,7 @@ static enum ley_status check(const struct ley_vocab *vocab) {
 static size_t decode_token(struct ley_tokenizer *tokenizer, int32_t id, char *out) {
     struct ley_string token = tokenizer->token[id];
     int8_t type = tokenizer->type[id];
+    // Names stand for themselves; everything else is in the alphabet of its kind.
     size_t n = token.n;
     if (type == LEY_TOKEN_CONTROL || type == LEY_TOKEN_UNKNOWN || type == LEY_TOKEN_USER_DEFINED) {
         memcpy(out, token.text, token.n);
@@ -59,10 +60,12 @@ static enum ley_status copy_tokens(struct ley_tokenizer *tokenizer, const struct
     tokenizer->token = ley_alloc(n, sizeof *tokenizer->token);
     tokenizer->bytes = ley_alloc(n, sizeof *tokenizer->bytes);
     tokenizer->type = ley_alloc(n, sizeof *tokenizer->type);
+    // Each text stands there twice: as stored, then as what it stands for, which is never longer.
     tokenizer->pool = ley_alloc(2, n_text);
     if (!tokenizer->token || !tokenizer->bytes || !tokenizer->type || !tokenizer->pool) {
         return ley_fail_memory("tokens", n, 2 * sizeof *tokenizer->token);
     }
+    // text and decoded text in turn, so one walk fills the pool
     char *at = tokenizer->pool;
     for (size_t i = 0; i < n; i++) {
         struct ley_string text = vocab->token[i];
@@ -85,6 +88,7 @@ static size_t visit_characters(struct ley_tokenizer *tokenizer, bool adds) {
     for (int32_t id = 0; id < tokenizer->n_tokens; id++) {
         struct ley_string token = tokenizer->token[id];
         for (size_t at = 0, length; at < token.n; at += length) {
+            // A byte that starts no character is a character of its own here, as in encoding.
             length = ley_utf8_length(token.text + at, token.n - at);
             length += length == 0;
             struct ley_string character = {token.text + at, length};
@@ -121,6 +125,7 @@ static enum ley_status add_characters(struct ley_tokenizer *tokenizer) {
     if (!larger) {
         return ley_fail_memory("tokens", n_extra, sizeof *larger);
     }
+    // The map borrows the list, so list and map are renewed together.
     memcpy(larger, tokenizer->token, (size_t)tokenizer->n_tokens * sizeof *larger);
     ley_free(tokenizer->token);
     tokenizer->token = larger;
@@ -132,6 +137,8 @@ static enum ley_status add_characters(struct ley_tokenizer *tokenizer) {
 
 // The order matters: kinds look tokens up in the map, and characters come after all tokens.
 static enum ley_status build(struct ley_tokenizer *tokenizer, const struct ley_vocab *vocab) {
+    // (1) what the file says, (2) texts, (3) ids by text, (4) special tokens, (5) the kind's own
+    // tables
     LEY_TRY(check(vocab));
     LEY_TRY(copy_tokens(tokenizer, vocab));
     LEY_TRY(map_tokens(tokenizer, 0));
@@ -155,6 +162,7 @@ enum ley_status ley_tokenizer_create(struct ley_tokenizer **out, const struct le
     tokenizer->bos = vocab->bos;
     tokenizer->eos = vocab->eos;
     tokenizer->unknown = vocab->unknown;
+    // A flag without its token is no flag.
     tokenizer->adds_bos = vocab->adds_bos && vocab->bos >= 0;
     tokenizer->adds_eos = vocab->adds_eos && vocab->eos >= 0;
     tokenizer->adds_space_prefix = vocab->adds_space_prefix && vocab->kind == LEY_VOCAB_SPM_BPE;
@@ -189,6 +197,7 @@ void ley_tokenizer_destroy(struct ley_tokenizer *tokenizer) {
 // Grows by half, so appending n ids costs O(n).
 enum ley_status encoder_reserve(struct encoder *encoder, size_t n) {
     struct ley_tokens *tokens = encoder->tokens;
+    // Written as a difference: tokens->n never exceeds the capacity.
     if (n <= encoder->capacity - tokens->n) {
         return LEY_OK;
     }
@@ -226,6 +235,7 @@ static enum ley_status encode_text(struct encoder *encoder, struct ley_string te
         size_t at;
         const struct special *special =
             specials_find(&at, &encoder->tokenizer->specials, text, from, parse_control);
+        // Everything up to the special token, or to the end.
         LEY_TRY(encode_stretch(encoder, (struct ley_string){text.text + from, at - from}));
         if (!special) {
             return LEY_OK;
@@ -249,6 +259,7 @@ static enum ley_status encode(struct encoder *encoder, struct ley_string text, u
         encoder_push(encoder, tokenizer->bos);
     }
     LEY_TRY(encode_text(encoder, text, (flags & LEY_PARSE_SPECIAL) != 0));
+    // One more place for eos; an id for each byte is the most that a stretch can need.
     LEY_TRY(encoder_reserve(encoder, 1));
     if (flags & LEY_ADD_SPECIAL && tokenizer->adds_eos) {
         encoder_push(encoder, tokenizer->eos);
@@ -256,6 +267,7 @@ static enum ley_status encode(struct encoder *encoder, struct ley_string text, u
     return LEY_OK;
 }
 
+// The workspace is made for each call: a tokenizer is shared by threads and stays read only.
 enum ley_status ley_tokenizer_encode(struct ley_tokens *tokens,
                                      const struct ley_tokenizer *tokenizer, const char *text,
                                      size_t n_bytes, unsigned flags) {
@@ -288,6 +300,7 @@ static size_t write_text(char *out, const struct ley_tokenizer *tokenizer, const
     bool at_start = tokenizer->adds_space_prefix;
     size_t total = 0;
     for (size_t i = 0; i < n; i++) {
+        // Ids outside the vocabulary have no bytes and are skipped.
         struct ley_string bytes = ley_tokenizer_bytes(tokenizer, id[i]);
         enum ley_token_type type = ley_tokenizer_type(tokenizer, id[i]);
         bool is_special = type == LEY_TOKEN_CONTROL || type == LEY_TOKEN_USER_DEFINED;
@@ -295,6 +308,8 @@ static size_t write_text(char *out, const struct ley_tokenizer *tokenizer, const
             bytes.n = 0;
         }
         size_t skip = at_start && !is_special && bytes.n > 0 && bytes.text[0] == ' ';
+        // SentencePiece puts a space before a text and after special tokens; reading takes it off
+        // again.
         if (out && bytes.n > skip) {
             memcpy(out + total, bytes.text + skip, bytes.n - skip);
         }
@@ -317,6 +332,7 @@ enum ley_status ley_tokenizer_decode(char **text, size_t *n_bytes,
     return LEY_OK;
 }
 
+// Five bytes is the longest form with its terminator, so nothing is cut in the middle.
 void ley_tokenizer_print(char *out, size_t n_out, const struct ley_tokenizer *tokenizer,
                          int32_t id) {
     struct ley_string bytes = ley_tokenizer_bytes(tokenizer, id);
@@ -325,6 +341,7 @@ void ley_tokenizer_print(char *out, size_t n_out, const struct ley_tokenizer *to
         unsigned char first = (unsigned char)bytes.text[at];
         length = ley_utf8_length(bytes.text + at, bytes.n - at);
         if (length == 0 || first < ' ' || first == 0x7f) {
+            // Control characters, and bytes that are no UTF-8, by their number.
             length = 1;
             const char *form = first == '\n' ? "\\n" : first == '\t' ? "\\t" : "\\x%02X";
             used += (size_t)snprintf(out + used, n_out - used, form, first);
@@ -340,6 +357,7 @@ void ley_tokenizer_print(char *out, size_t n_out, const struct ley_tokenizer *to
 
 // ---- asking
 
+// Symbols after the tokens are known to the map but are no tokens.
 int32_t ley_tokenizer_find(const struct ley_tokenizer *tokenizer, const char *text) {
     int32_t id = string_map_find(&tokenizer->map, (struct ley_string){text, strlen(text)});
     return id < tokenizer->n_tokens ? id : -1;
@@ -367,6 +385,7 @@ bool ley_tokenizer_is_end(const struct ley_tokenizer *tokenizer, int32_t id) {
     if (id >= 0 && id == tokenizer->eos) {
         return true;
     }
+    // A normal token may spell "</s>" in a text about markup: only control tokens end an answer.
     if (ley_tokenizer_type(tokenizer, id) != LEY_TOKEN_CONTROL) {
         return false;
     }

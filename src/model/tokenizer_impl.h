@@ -10,6 +10,7 @@
 struct ley_tokenizer {
     enum ley_vocab_kind kind;
     int32_t n_tokens, bos, eos, unknown;
+    // settled at creation: what vocabulary and kind say together
     bool adds_bos, adds_eos, adds_space_prefix, ignores_merges;
     struct ley_string *token; // [n_symbols] as stored: n_tokens tokens, then characters that only
     int32_t n_symbols;        // occur inside tokens (SentencePiece)
@@ -17,12 +18,14 @@ struct ley_tokenizer {
     char *pool;               // holds all these texts
     int8_t *type;             // [n_tokens]
     struct string_map map;    // of token[]
+    // what may be joined, and in which order
     struct pair_table pairs;
     struct pair_table adjacent; // characters that are neighbours inside some token (SentencePiece)
     struct specials specials;
     struct pre_tokenizer *pre;
     int32_t byte_id[256]; // token of one byte, -1: none
     int32_t space;        // symbol of U+2581
+    // bytes, as stored; bounds the pieces that may be looked up whole
     size_t longest_token;
 };
 
@@ -31,6 +34,7 @@ struct encoder {
     const struct ley_tokenizer *tokenizer;
     struct merger merger;
     struct ley_tokens *tokens;
+    // ids that tokens->id has room for
     size_t capacity;
     char *printable; // workspace of a piece in printable form
 };

@@ -7,8 +7,11 @@
 
 #include "nn/exp_impl.h"
 
+// WORTH_THREADS: values below which waking threads costs more than it gains. LANES: independent
+// sums, so that the compiler can use one vector; their number fixes the order of summation.
 enum { WORTH_THREADS = 1 << 14, LANES = 8 };
 
+// For large negative x the exponential stops at e^88 (exp_impl.h): the quotient is tiny, never NaN.
 void ley_gelu_tanh(float *y, const float *x, int64_t n) {
 #pragma omp parallel for schedule(static) if (n >= WORTH_THREADS)
     for (int64_t i = 0; i < n; i++) {
@@ -17,6 +20,7 @@ void ley_gelu_tanh(float *y, const float *x, int64_t n) {
     }
 }
 
+// erfc keeps its relative accuracy for negative x, where 1 + erf would cancel.
 void ley_gelu_erf(float *y, const float *x, int64_t n) {
 #pragma omp parallel for schedule(static) if (n >= WORTH_THREADS)
     for (int64_t i = 0; i < n; i++) {
@@ -24,6 +28,7 @@ void ley_gelu_erf(float *y, const float *x, int64_t n) {
     }
 }
 
+// Rows of x hold the gates first, then the values they let through.
 void ley_swiglu(float *y, const float *x, int64_t n_rows, int n) {
 #pragma omp parallel for schedule(static) if (n_rows * n >= WORTH_THREADS)
     for (int64_t r = 0; r < n_rows; r++) {
@@ -34,6 +39,7 @@ void ley_swiglu(float *y, const float *x, int64_t n_rows, int n) {
     }
 }
 
+// The residual stream: y is read and written, so x must not overlap it.
 void ley_add(float *y, const float *x, int64_t n) {
 #pragma omp parallel for schedule(static) if (n >= WORTH_THREADS)
     for (int64_t i = 0; i < n; i++) {
@@ -41,6 +47,8 @@ void ley_add(float *y, const float *x, int64_t n) {
     }
 }
 
+// The largest term is taken out, so no exponential exceeds 1 and the sum is at least 1. Sums are
+// double: thousands of small terms would be lost in float32.
 double ley_log_sum_exp(const float *x, int n) {
     float largest = x[0];
     for (int i = 1; i < n; i++) {

@@ -3,16 +3,21 @@
 
 #include <string.h>
 
+// Adds half a unit less one plus the last kept bit, then cuts: ties go to even, and a carry may
+// rightly reach the exponent or make infinity.
 void ley_bf16_from_float(uint16_t *out, const float *in, size_t n) {
     for (size_t i = 0; i < n; i++) {
         uint32_t bits;
         memcpy(&bits, &in[i], sizeof bits);
         uint32_t is_nan = (bits & 0x7fffffffu) > 0x7f800000u;
         uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1)) >> 16; // half to even
+        // A NaN could be rounded to infinity: it is cut instead, and one bit makes sure it stays a
+        // NaN.
         out[i] = (uint16_t)(is_nan ? (bits >> 16) | 0x40u : rounded);
     }
 }
 
+// A bf16 is the upper half of a float32, so nothing has to be computed.
 void ley_bf16_to_float(float *out, const uint16_t *in, size_t n) {
     for (size_t i = 0; i < n; i++) {
         uint32_t bits = (uint32_t)in[i] << 16;

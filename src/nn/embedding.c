@@ -8,12 +8,14 @@
 #include "nn/bf16.h"
 
 struct ley_embedding {
+    // rows, and values of a row
     int64_t n_rows;
     size_t n;
     enum ley_nn_dtype dtype;
     void *table; // (n_rows, n)
 };
 
+// Bytes of one value as stored.
 static size_t value_bytes(enum ley_nn_dtype dtype) {
     return dtype == LEY_NN_BF16 ? sizeof(uint16_t) : sizeof(float);
 }
@@ -42,6 +44,7 @@ void ley_embedding_destroy(struct ley_embedding *embedding) {
     }
 }
 
+// In the model's precision from here on; reading back gives the rounded values.
 void ley_embedding_load(struct ley_embedding *embedding, const float *rows, int64_t first_row,
                         int64_t n_rows) {
     LEY_ASSERT(first_row >= 0 && n_rows >= 0 && first_row + n_rows <= embedding->n_rows);
@@ -53,6 +56,7 @@ void ley_embedding_load(struct ley_embedding *embedding, const float *rows, int6
     }
 }
 
+// bf16 rows are widened, exactly.
 void ley_embedding_read(float *out, const struct ley_embedding *embedding, int64_t row) {
     LEY_ASSERT(row >= 0 && row < embedding->n_rows);
     size_t place = (size_t)row * embedding->n;

@@ -18,8 +18,10 @@
 #include "core/memory.h"
 #include "nn/engine_impl.h"
 
+// The one size whose rows are alike in oneDNN's older kernels (head of this file).
 enum { PADDED_BLOCK = 16 };
 
+// A shape or type that oneDNN has no kernel for is LEY_E_MISSING: the machine lacks it.
 enum ley_status ley_dnnl_status(dnnl_status_t status, const char *what) {
     if (status == dnnl_success) {
         return LEY_OK;
@@ -28,12 +30,15 @@ enum ley_status ley_dnnl_status(dnnl_status_t status, const char *what) {
                     "oneDNN cannot %s (status %d)", what, (int)status);
 }
 
+// ORDER ley_nn_dtype
 const char *ley_nn_dtype_name(enum ley_nn_dtype dtype) {
     static const char *const name[] = {"auto", "f32", "bf16"};
     return name[dtype];
 }
 
+// AUTO takes bf16 only where the CPU multiplies it: emulated, it would be slower than float32.
 static enum ley_status choose_dtype(struct ley_engine *engine, enum ley_nn_dtype wanted) {
+    // Bits of the instruction sets that oneDNN would really use on this machine.
     int isa = (int)dnnl_get_effective_cpu_isa(), bf16 = (int)dnnl_cpu_isa_avx512_core_bf16;
     bool has_bf16 = (isa & bf16) == bf16;
     if (wanted == LEY_NN_BF16 && !has_bf16) {
@@ -45,6 +50,7 @@ static enum ley_status choose_dtype(struct ley_engine *engine, enum ley_nn_dtype
     return LEY_OK;
 }
 
+// A failure leaves handles NULL, which ley_engine_destroy accepts.
 static enum ley_status start(struct ley_engine *engine, enum ley_nn_dtype dtype) {
     LEY_TRY(choose_dtype(engine, dtype));
     LEY_TRY(ley_dnnl_status(dnnl_engine_create(&engine->engine, dnnl_cpu, 0), "start"));
@@ -53,6 +59,7 @@ static enum ley_status start(struct ley_engine *engine, enum ley_nn_dtype dtype)
         "make a stream");
 }
 
+// One for each model.
 enum ley_status ley_engine_create(struct ley_engine **engine, enum ley_nn_dtype dtype) {
     struct ley_engine *made = ley_alloc(1, sizeof *made);
     *engine = NULL;
@@ -68,6 +75,7 @@ enum ley_status ley_engine_create(struct ley_engine **engine, enum ley_nn_dtype 
     return LEY_OK;
 }
 
+// Only blocks that were counted were made; in the last one handles may be NULL.
 static void destroy_kernel(struct ley_kernel *kernel) {
     for (int i = 0; i < kernel->n_blocks; i++) {
         struct ley_block *block = &kernel->block[i];
@@ -79,6 +87,7 @@ static void destroy_kernel(struct ley_kernel *kernel) {
     ley_free(kernel);
 }
 
+// Kernels first: their primitives refer to the engine.
 void ley_engine_destroy(struct ley_engine *engine) {
     if (!engine) {
         return;
@@ -123,6 +132,7 @@ static enum ley_status describe(dnnl_memory_desc_t *desc, int64_t rows, int64_t 
 // oneDNN choose the layout of W; the others are given it.
 static enum ley_status plan(dnnl_primitive_desc_t *made, const struct ley_kernel *kernel,
                             const struct ley_engine *engine, int n_rows) {
+    // Inputs in the format of the weights; bias and results always float32.
     dnnl_data_type_t type = engine->dtype == LEY_NN_BF16 ? dnnl_bf16 : dnnl_f32;
     dnnl_memory_desc_t x, w = kernel->weights, bias, y;
     LEY_TRY(describe(&x, n_rows, kernel->n_in, type, dnnl_ab));
@@ -137,6 +147,7 @@ static enum ley_status plan(dnnl_primitive_desc_t *made, const struct ley_kernel
         "describe a product"));
     dnnl_primitive_attr_t attributes;
     LEY_TRY(ley_dnnl_status(dnnl_primitive_attr_create(&attributes), "make attributes"));
+    // The scratchpad is ours: oneDNN would otherwise allocate one for each run.
     dnnl_status_t status =
         dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user);
     if (status == dnnl_success) {
@@ -148,13 +159,17 @@ static enum ley_status plan(dnnl_primitive_desc_t *made, const struct ley_kernel
 
 // Whether the plan is one of the kernels that treat every row alike (head of this file).
 static bool treats_rows_alike(const_dnnl_primitive_desc_t planned) {
+    // Without an answer the name stays "" and the kernel counts as one that needs padding.
     const char *name = "";
     dnnl_primitive_desc_query(planned, dnnl_query_impl_info_str, 0, &name);
     return strncmp(name, "brg:", 4) == 0;
 }
 
+// The engine's buffers grow to the largest block of any shape, here, so that a run allocates
+// nothing.
 static enum ley_status make_block(struct ley_block *block, struct ley_engine *engine,
                                   const_dnnl_primitive_desc_t planned) {
+    // Sizes as the plan has them, padding of its layouts included.
     const dnnl_memory_desc_t *x = dnnl_primitive_desc_query_md(planned, dnnl_query_src_md, 0);
     const dnnl_memory_desc_t *y = dnnl_primitive_desc_query_md(planned, dnnl_query_dst_md, 0);
     const dnnl_memory_desc_t *scratch =
@@ -162,6 +177,7 @@ static enum ley_status make_block(struct ley_block *block, struct ley_engine *en
     LEY_TRY(reserve(&engine->scratch, &engine->n_scratch, dnnl_memory_desc_get_size(scratch)));
     LEY_TRY(reserve(&engine->x, &engine->n_x, dnnl_memory_desc_get_size(x)));
     dnnl_status_t status = dnnl_primitive_create(&block->primitive, planned);
+    // No data yet: run_block sets the pointers each time.
     if (status == dnnl_success) {
         status = dnnl_memory_create(&block->x, x, engine->engine, DNNL_MEMORY_NONE);
     }
@@ -193,6 +209,7 @@ static enum ley_status add_block(bool *is_alike, struct ley_kernel *kernel,
     LEY_TRY(plan(&planned, kernel, engine, n_rows));
     *is_alike = treats_rows_alike(planned);
     if (kernel->n_blocks == 0) {
+        // From the first block on, every other one must take this layout.
         kernel->weights = *dnnl_primitive_desc_query_md(planned, dnnl_query_weights_md, 0);
     }
     enum ley_status status = LEY_OK;
@@ -215,11 +232,14 @@ static enum ley_status add_block_threads(bool *is_alike, struct ley_kernel *kern
     return status;
 }
 
+// Sizes rise and stop at the first kernel that does not treat rows alike. If that is the very
+// first, one padded block serves; a shape alike in some sizes only is refused, not mixed.
 static enum ley_status fill_kernel(struct ley_kernel *kernel, struct ley_engine *engine) {
     bool is_alike = true;
     for (int i = 0; is_alike && i < LEY_N_BLOCKS; i++) {
         LEY_TRY(add_block_threads(&is_alike, kernel, engine, 1 << i));
     }
+    // The older kernels: one block, always full, and a place for rows that nobody asked for.
     if (!is_alike) {
         if (kernel->n_blocks > 0) {
             return ley_fail(LEY_E_MISSING, "oneDNN has no uniform kernels for %d x %d",
@@ -232,12 +252,14 @@ static enum ley_status fill_kernel(struct ley_kernel *kernel, struct ley_engine 
         engine->y = y;
         LEY_TRY(status);
     }
+    // offset_of in linear.c understands blocked layouts only.
     if (kernel->weights.format_kind != dnnl_blocked) {
         return ley_fail(LEY_E_MISSING, "oneDNN packs weights in an unknown layout");
     }
     return LEY_OK;
 }
 
+// A list, not a table: a model has five or six shapes.
 enum ley_status ley_kernel_get(struct ley_kernel **kernel, struct ley_engine *engine, int n_in,
                                int n_out, bool has_bias) {
     for (*kernel = engine->kernels; *kernel; *kernel = (*kernel)->next) {

@@ -19,9 +19,11 @@ struct ley_block {
 struct ley_kernel {
     int n_in, n_out;
     bool has_bias;
+    // blocks that were made, at the front of block[]
     int n_blocks;
     struct ley_block block[LEY_N_BLOCKS]; // rising n_rows; the first may need padding
     dnnl_memory_desc_t weights;           // packed layout, the same for all blocks
+    // the engine's list of shapes
     struct ley_kernel *next;
 };
 
@@ -29,7 +31,9 @@ struct ley_engine {
     enum ley_nn_dtype dtype;
     dnnl_engine_t engine;
     dnnl_stream_t stream;
+    // every shape that a layer has asked for; freed with the engine
     struct ley_kernel *kernels;
+    // three buffers, each as large as any block of any shape needs; one run at a time uses them
     void *scratch; // of oneDNN
     size_t n_scratch;
     void *x; // one block of inputs, converted or padded

@@ -24,9 +24,12 @@ struct ley_linear {
 };
 
 // Elements that index i of a dimension adds to the place of an element.
+// Inner blocks count from the innermost: each takes its remainder of the index, and what is left
+// over moves by the dimension's outer stride.
 static int64_t offset_of(const dnnl_memory_desc_t *desc, int dimension, int64_t i) {
     const dnnl_blocking_desc_t *blocking = &desc->format_desc.blocking;
     int64_t offset = 0, stride = 1;
+    // Innermost block first.
     for (int b = blocking->inner_nblks - 1; b >= 0; b--) {
         int64_t size = blocking->inner_blks[b];
         if (blocking->inner_idxs[b] == dimension) {
@@ -38,6 +41,8 @@ static int64_t offset_of(const dnnl_memory_desc_t *desc, int dimension, int64_t 
     return offset + i * blocking->strides[dimension];
 }
 
+// Weights are zeroed by ley_alloc, padding of the layout included: it is multiplied too. On failure
+// the caller destroys what there is.
 static enum ley_status allocate(struct ley_linear *linear) {
     const struct ley_kernel *kernel = linear->kernel;
     dnnl_engine_t engine = linear->engine->engine;
@@ -50,6 +55,7 @@ static enum ley_status allocate(struct ley_linear *linear) {
         return ley_fail_memory("weights of a layer", linear->n_bytes, 1);
     }
     for (int k = 0; k < kernel->n_in; k++) {
+        // The inputs' part of every place, made once: packing and reading then only add.
         linear->in_offset[k] = offset_of(&kernel->weights, 0, k);
     }
     LEY_TRY(ley_dnnl_status(
@@ -66,6 +72,7 @@ static enum ley_status allocate(struct ley_linear *linear) {
                            "hold a bias");
 }
 
+// Shapes that several layers share have one kernel; each layer has its own packed weights.
 enum ley_status ley_linear_create(struct ley_linear **linear, struct ley_engine *engine, int n_in,
                                   int n_out, bool has_bias) {
     LEY_ASSERT(n_in >= 1 && n_out >= 1);
@@ -99,10 +106,12 @@ void ley_linear_destroy(struct ley_linear *linear) {
     ley_free(linear);
 }
 
+// W^T in oneDNN's terms: output = column of the packed matrix, dimension 1; inputs are dimension 0.
 static void pack_row(struct ley_linear *linear, const float *row, int64_t output) {
     int64_t place = offset_of(&linear->kernel->weights, 1, output);
     const int64_t *in_offset = linear->in_offset;
     int n_in = linear->kernel->n_in;
+    // The loops differ in the type they scatter; bf16 is rounded a piece at a time first.
     if (linear->engine->dtype == LEY_NN_F32) {
         float *w = (float *)linear->weights + place;
         for (int k = 0; k < n_in; k++) {
@@ -120,6 +129,7 @@ static void pack_row(struct ley_linear *linear, const float *row, int64_t output
     }
 }
 
+// Threads write different outputs, hence different elements.
 void ley_linear_load(struct ley_linear *linear, const float *rows, int64_t first_row,
                      int64_t n_rows) {
     LEY_ASSERT(first_row >= 0 && n_rows >= 0 && first_row + n_rows <= linear->kernel->n_out);
@@ -134,6 +144,7 @@ void ley_linear_load_bias(struct ley_linear *linear, const float *bias, int64_t 
     memcpy(linear->bias + first, bias, (size_t)n * sizeof *bias);
 }
 
+// A gather with one stride per input: slow beside a copy, and called once a token.
 void ley_linear_read(float *row, const struct ley_linear *linear, int64_t output) {
     LEY_ASSERT(output >= 0 && output < linear->kernel->n_out);
     int64_t place = offset_of(&linear->kernel->weights, 1, output);
@@ -151,6 +162,7 @@ void ley_linear_read(float *row, const struct ley_linear *linear, int64_t output
 static const void *block_input(const struct ley_linear *linear, const float *x, int64_t n_rows,
                                const struct ley_block *block) {
     size_t n_in = (size_t)linear->kernel->n_in, n = (size_t)n_rows * n_in;
+    // In bf16 rows beyond n_rows keep what was there: their results are thrown away.
     if (linear->engine->dtype == LEY_NN_BF16) {
         ley_bf16_from_float(linear->engine->x, x, n);
     } else if (n_rows < block->n_rows) {
@@ -168,6 +180,7 @@ static void run_block(float *y, const struct ley_linear *linear, const float *x,
     struct ley_engine *engine = linear->engine;
     float *target = n_rows < block->n_rows ? engine->y : y;
     void *source = (void *)(uintptr_t)block_input(linear, x, n_rows, block); // oneDNN only reads it
+    // A handle that cannot be set would be a bug of ours, not a lack of memory: hence assertions.
     dnnl_status_t status = dnnl_memory_set_data_handle(block->x, source);
     LEY_ASSERT(status == dnnl_success);
     status = dnnl_memory_set_data_handle(block->y, target);
@@ -191,6 +204,7 @@ static void run_block(float *y, const struct ley_linear *linear, const float *x,
     }
 }
 
+// Largest blocks first; b only falls, since what is left only shrinks. Rows do not care (linear.h).
 void ley_linear_forward(float *y, const struct ley_linear *linear, const float *x, int64_t n_rows) {
     const struct ley_kernel *kernel = linear->kernel;
     int b = kernel->n_blocks - 1;
@@ -205,6 +219,7 @@ void ley_linear_forward(float *y, const struct ley_linear *linear, const float *
     }
 }
 
+// As packed, padding of the layout included.
 size_t ley_linear_bytes(const struct ley_linear *linear) {
     size_t n_bias = linear->bias ? (size_t)linear->kernel->n_out * sizeof(float) : 0;
     return linear->n_bytes + n_bias;

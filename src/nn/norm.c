@@ -28,6 +28,7 @@ static double sum_powers(const float *x, int n, double centre, int power) {
     return sum;
 }
 
+// The variance is taken around the mean in a second pass, so nothing cancels.
 static void layer_norm_row(float *y, const float *x, const float *scale, const float *bias, int n,
                            double eps) {
     double mean = sum_powers(x, n, 0, 1) / n;
@@ -38,6 +39,7 @@ static void layer_norm_row(float *y, const float *x, const float *scale, const f
     }
 }
 
+// No mean is taken off; the product x * factor comes first, as in the reference.
 static void rms_norm_row(float *y, const float *x, const float *scale, int n, double eps) {
     float factor = (float)(1 / sqrt(sum_powers(x, n, 0, 2) / n + eps));
     for (int i = 0; i < n; i++) {
@@ -45,6 +47,7 @@ static void rms_norm_row(float *y, const float *x, const float *scale, int n, do
     }
 }
 
+// Each row is one thread's, so the number of threads cannot change a sum.
 void ley_layer_norm(float *y, const float *x, const float *scale, const float *bias, int64_t n_rows,
                     int n, double eps) {
 #pragma omp parallel for schedule(static) if (n_rows >= ROWS_WORTH_THREADS)

@@ -7,11 +7,13 @@
 #include "core/memory.h"
 
 struct ley_rotary {
+    // pairs that turn; what lies behind them in a head stays as it is
     int n_pairs;
     bool pairs_adjacent;
     double *frequency; // [n_pairs] radians per position
 };
 
+// Frequencies fall geometrically from 1 to about 1 / base radians a token; `factor` stretches them.
 enum ley_status ley_rotary_create(struct ley_rotary **rotary, int n_rotating, double base,
                                   bool pairs_adjacent, const float *factor) {
     LEY_ASSERT(n_rotating >= 2 && n_rotating % 2 == 0);
@@ -39,16 +41,21 @@ void ley_rotary_destroy(struct ley_rotary *rotary) {
     }
 }
 
+// Cosine and sine of pair i side by side: the layout ley_rotary_forward reads.
 void ley_rotary_turn(float *turn, const struct ley_rotary *rotary, int64_t position) {
     for (int i = 0; i < rotary->n_pairs; i++) {
+        // Position times frequency in double: at 10^6 tokens float32 would be off by a tenth of a
+        // radian.
         double angle = (double)position * rotary->frequency[i];
         turn[2 * i] = (float)cos(angle);
         turn[2 * i + 1] = (float)sin(angle);
     }
 }
 
+// Both values of a pair are read before either is written.
 void ley_rotary_forward(float *x, const struct ley_rotary *rotary, const float *turn, int n_heads,
                         int head_dim) {
+    // Distance of pairs from one another, and of the two values of a pair.
     int step = rotary->pairs_adjacent ? 2 : 1, apart = rotary->pairs_adjacent ? 1 : rotary->n_pairs;
     for (int h = 0; h < n_heads; h++) {
         for (int i = 0; i < rotary->n_pairs; i++) {

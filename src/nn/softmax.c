@@ -10,13 +10,16 @@
 
 #include "nn/exp_impl.h"
 
+// LANES fixes the order of summation, BLOCK how many values of v are summed in registers at once.
 enum { LANES = 16, BLOCK = 64 };
 
+// Inlined into each of the variants below, which then compile it for their instruction set.
 #define INLINE static inline __attribute__((always_inline))
 
 // Sixteen floats that compilers map to whatever registers there are; anywhere in memory.
 typedef float lanes __attribute__((vector_size(64), aligned(4), may_alias));
 
+// What is left over is padded with zeros and added as one more round, so its order is fixed too.
 INLINE float dot(const float *a, const float *b, int n) {
     lanes sum = {0};
     float part[LANES], rest_a[LANES] = {0}, rest_b[LANES] = {0};
@@ -40,6 +43,7 @@ INLINE float dot(const float *a, const float *b, int n) {
 }
 
 // score[i] = exp(score[i] - largest); returns their sum
+// n >= 1. Scores differ by less than 87 or the smaller ones count as e^-87, which is nothing.
 INLINE float exponentials(float *score, int64_t n) {
     float largest = score[0];
     for (int64_t i = 1; i < n; i++) {
@@ -86,6 +90,7 @@ INLINE float weigh_one(const float *score, const struct ley_kv_rows *rows, int d
 // One query head against keys oldest .. newest of its key-value head.
 INLINE void attend_query(float *out, const float *q, const struct ley_kv_rows *rows, int64_t oldest,
                          int64_t newest, int head_dim, float *score) {
+    // The scale multiplies each score, as the reference does it, in float32.
     float scale = (float)(1 / sqrt((double)head_dim));
     int64_t n_keys = newest - oldest + 1;
     int64_t slot = oldest % rows->ring;
@@ -93,6 +98,7 @@ INLINE void attend_query(float *out, const float *q, const struct ley_kv_rows *r
         score[i] = dot(q, rows->k + slot * rows->stride, head_dim) * scale;
         slot = slot + 1 == rows->ring ? 0 : slot + 1;
     }
+    // One division, then a multiplication for each value of the result.
     float norm = 1 / exponentials(score, n_keys);
     int d = 0;
     for (; d + BLOCK <= head_dim; d += BLOCK) {
@@ -111,6 +117,7 @@ INLINE void attend_query(float *out, const float *q, const struct ley_kv_rows *r
 typedef void attend_function(float *out, const float *q, const struct ley_kv_rows *rows,
                              int64_t oldest, int64_t newest, int head_dim, float *score);
 
+// Baseline of the compiler; the fallback everywhere.
 static void attend_plain(float *out, const float *q, const struct ley_kv_rows *rows, int64_t oldest,
                          int64_t newest, int head_dim, float *score) {
     attend_query(out, q, rows, oldest, newest, head_dim, score);
@@ -131,6 +138,7 @@ attend_avx512(float *out, const float *q, const struct ley_kv_rows *rows, int64_
 }
 #endif
 
+// Asked once a call, of the CPU it runs on: the library is built once for all.
 static attend_function *choose_attend(void) {
 #ifdef __x86_64__
     if (__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
@@ -143,11 +151,13 @@ static attend_function *choose_attend(void) {
     return attend_plain;
 }
 
+// A query never sees more keys than its window.
 int64_t ley_softmax_scratch_size(const struct ley_softmax_shape *shape, int64_t n_tokens) {
     bool is_cut = shape->window > 0 && shape->window < n_tokens;
     return ((is_cut ? shape->window : n_tokens) + LANES - 1) / LANES * LANES; // whole cache lines
 }
 
+// Each (head, query) pair is one thread's with a piece of scratch of its own; no sum is shared.
 void ley_softmax_forward(float *out, const struct ley_softmax_shape *shape, const float *q,
                          const struct ley_kv_rows *rows, int64_t first, int64_t n_tokens,
                          const struct ley_softmax_scratch *scratch) {
@@ -157,7 +167,9 @@ void ley_softmax_forward(float *out, const struct ley_softmax_shape *shape, cons
 #pragma omp parallel for schedule(dynamic, 8) collapse(2)
     for (int64_t h = 0; h < n_heads; h++) {
         for (int64_t i = 0; i < n_tokens; i++) {
+            // Causal: token t sees oldest .. t. The ring must hold all of these.
             int64_t t = first + i, oldest = shape->window > 0 ? t - shape->window + 1 : 0;
+            // Query heads of a group share one key-value head (M19).
             struct ley_kv_rows of_head = *rows;
             of_head.k += h / n_group * head_dim;
             of_head.v += h / n_group * head_dim;

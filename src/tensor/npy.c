@@ -14,8 +14,10 @@
 
 static const char magic[] = "\x93NUMPY";
 enum { N_MAGIC = 6 };
+// 64 GiB: more than any array of ours, and far from overflow.
 static const size_t max_file_bytes = (size_t)1 << 36;
 
+// What the header says, once all of it has been understood.
 struct header {
     char text[4096];   // the dict literal
     size_t n_preamble; // bytes before the data
@@ -25,11 +27,13 @@ struct header {
     int64_t shape[LEY_MAX_DIMS];
 };
 
+// name is the file's.
 static enum ley_status bad(const char *name, const char *what) {
     return ley_fail(LEY_E_FORMAT, "%s: %s", name, what);
 }
 
 // Checks magic and version and copies the dict literal out, so that string functions may be used.
+// Smallest header: magic, version, two bytes of length.
 static enum ley_status find_header(struct header *header, const unsigned char *bytes,
                                    size_t n_bytes, const char *name) {
     if (n_bytes < N_MAGIC + 4 || memcmp(bytes, magic, N_MAGIC) != 0) {
@@ -39,6 +43,7 @@ static enum ley_status find_header(struct header *header, const unsigned char *b
     if (major < 1 || major > 3 || (major > 1 && n_bytes < N_MAGIC + 6)) {
         return bad(name, "unknown version of the .npy format (1.0 to 3.0 are known)");
     }
+    // Bytes 6 and 7 are major and minor; the length follows, little endian.
     const unsigned char *length = bytes + N_MAGIC + 2;
     size_t n_text = (size_t)length[0] | (size_t)length[1] << 8;
     if (major > 1) {
@@ -89,6 +94,7 @@ static enum ley_status read_dtype(struct header *header, const char *name) {
     return bad(name, "element type is not <f4, <f8 or <i4 (convert with x.astype('<f4'))");
 }
 
+// Python's spelling of a truth value; anything else is refused.
 static enum ley_status read_order(struct header *header, const char *name) {
     const char *order = value_of(header->text, "'fortran_order'");
     header->is_fortran_order = order && strncmp(order, "True", 4) == 0;
@@ -104,6 +110,7 @@ static bool read_dimension(int64_t *dimension, const char **at) {
     if (!isdigit((unsigned char)**at)) {
         return false;
     }
+    // 2^40 elements along one dimension are a damaged file, not an array.
     for (; isdigit((unsigned char)**at); (*at)++) {
         value = value * 10 + (**at - '0');
         if (value > (int64_t)1 << 40) {
@@ -137,6 +144,7 @@ static enum ley_status read_shape(struct header *header, const char *name) {
 static enum ley_status check_size(const struct header *header, size_t n_data, const char *name) {
     size_t want = ley_dtype_bytes(header->dtype);
     for (int i = 0; i < header->n_dims; i++) {
+        // Zero-sized arrays pass with no data; the product of the others cannot wrap.
         if (__builtin_mul_overflow(want, (size_t)header->shape[i], &want)) {
             return bad(name, "the shape is larger than memory");
         }
@@ -151,6 +159,7 @@ static enum ley_status check_size(const struct header *header, size_t n_data, co
 }
 
 // Copies Fortran-ordered data into C order: walks the source in its own order.
+// Index 0 runs fastest in the source, the last index in the result.
 static void copy_fortran(struct ley_tensor *tensor, const char *data) {
     int64_t index[LEY_MAX_DIMS] = {0}, stride[LEY_MAX_DIMS];
     int64_t step = 1;
@@ -162,6 +171,7 @@ static void copy_fortran(struct ley_tensor *tensor, const char *data) {
     for (int64_t n = 0, count = ley_tensor_count(tensor); n < count; n++) {
         int64_t to = 0;
         for (int i = 0; i < tensor->n_dims; i++) {
+            // Where element `index` goes in C order.
             to += index[i] * stride[i];
         }
         memcpy((char *)tensor->data + (size_t)to * size, data + (size_t)n * size, size);
@@ -171,6 +181,7 @@ static void copy_fortran(struct ley_tensor *tensor, const char *data) {
     }
 }
 
+// Header fields in the order of what they bound: type, order, shape, size, memory.
 enum ley_status ley_npy_read(struct ley_tensor *tensor, const char *bytes, size_t n_bytes,
                              const char *name) {
     struct header header = {.n_dims = 0};
@@ -189,6 +200,7 @@ enum ley_status ley_npy_read(struct ley_tensor *tensor, const char *bytes, size_
     return LEY_OK;
 }
 
+// The file is held once more than its array while it is converted, then freed.
 enum ley_status ley_npy_load(struct ley_tensor *tensor, const char *path) {
     char *bytes;
     size_t n_bytes;
@@ -199,12 +211,14 @@ enum ley_status ley_npy_load(struct ley_tensor *tensor, const char *path) {
     return status;
 }
 
+// Always version 1.0 and C order; short writes show in ferror, which the caller asks.
 void ley_npy_write(FILE *file, const struct ley_tensor *tensor) {
     static const char *const descr[] = {[LEY_F32] = "<f4", [LEY_F64] = "<f8", [LEY_I32] = "<i4"};
     char shape[256], text[512];
     ley_tensor_format_shape(shape, sizeof shape, tensor);
     int n = snprintf(text, sizeof text, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }",
                      descr[tensor->dtype], shape);
+    // Magic, version, length and text with its line end fill whole blocks of 64 bytes.
     int n_padded = (N_MAGIC + 4 + n + 1 + 63) / 64 * 64 - (N_MAGIC + 4); // data starts aligned
     fwrite(magic, 1, N_MAGIC, file);
     const unsigned char rest[] = {1, 0, (unsigned char)(n_padded & 255),

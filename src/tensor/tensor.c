@@ -7,6 +7,7 @@
 #include "core/assert.h"
 #include "core/memory.h"
 
+// float32 and int32 have four.
 size_t ley_dtype_bytes(enum ley_dtype dtype) {
     return dtype == LEY_F64 ? 8 : 4;
 }
@@ -16,6 +17,7 @@ enum ley_status ley_tensor_create(struct ley_tensor *tensor, enum ley_dtype dtyp
                                   const int64_t *shape) {
     LEY_ASSERT(n_dims >= 0 && n_dims <= LEY_MAX_DIMS);
     *tensor = (struct ley_tensor){.dtype = dtype, .n_dims = n_dims};
+    // Also when a later dimension is 0: the product of those before it must fit all the same.
     size_t count = 1;
     for (int i = 0; i < n_dims; i++) {
         LEY_ASSERT(shape[i] >= 0);
@@ -28,6 +30,7 @@ enum ley_status ley_tensor_create(struct ley_tensor *tensor, enum ley_dtype dtyp
     return tensor->data ? LEY_OK : ley_fail_memory("array", count, ley_dtype_bytes(dtype));
 }
 
+// The shape stays: a destroyed tensor can still be described in a message.
 void ley_tensor_destroy(struct ley_tensor *tensor) {
     ley_free(tensor->data);
     tensor->data = NULL;
@@ -41,6 +44,7 @@ int64_t ley_tensor_count(const struct ley_tensor *tensor) {
     return count;
 }
 
+// Integers become doubles exactly: int32 has fewer bits than a double's significand.
 double ley_tensor_get(const struct ley_tensor *tensor, int64_t i) {
     switch (tensor->dtype) {
     case LEY_F32:
@@ -67,6 +71,7 @@ void ley_tensor_put(struct ley_tensor *tensor, int64_t i, double x) {
     }
 }
 
+// The chip has no code for NaN: it would become some voltage.
 enum ley_status ley_tensor_check_finite(const struct ley_tensor *tensor, const char *name) {
     for (int64_t i = 0, n = ley_tensor_count(tensor); i < n; i++) {
         double x = ley_tensor_get(tensor, i);
@@ -80,6 +85,7 @@ enum ley_status ley_tensor_check_finite(const struct ley_tensor *tensor, const c
     return LEY_OK;
 }
 
+// As Python prints a tuple, (3,) with its comma; cut where the room ends.
 void ley_tensor_format_shape(char *out, size_t n_out, const struct ley_tensor *tensor) {
     size_t n = (size_t)snprintf(out, n_out, "(");
     for (int i = 0; i < tensor->n_dims && n < n_out; i++) {
