@@ -29,7 +29,10 @@ static enum ley_status describe(char **text, const struct ley_hardware *hardware
         return ley_fail_memory("the description of the hardware", N_BYTES, 1);
     }
     ley_params_print_yaml(file, ley_hardware_params(), hardware);
-    fclose(file);
+    if (fclose(file) != 0 || strlen(*text) >= N_BYTES - 1) {
+        ley_free(*text);
+        return ley_fail(LEY_E_ARGUMENT, "the description of the hardware is too long");
+    }
     return LEY_OK;
 }
 

@@ -132,8 +132,14 @@ static enum ley_status answer(struct talk *talk, char *text, size_t n_text) {
         fwrite(text + n, 1, n_new, stdout);
         fflush(stdout);
         n += n_new;
-        // The answer is fed as it is made, so the next turn finds it in the banks.
-        LEY_TRY(feed(talk, &token, 1));
+        // The answer is fed as it is made, so the next turn finds it in the banks. Ctrl-C in the
+        // middle leaves them half written: the next turn starts anew.
+        enum ley_status status = feed(talk, &token, 1);
+        if (status == LEY_E_INTERRUPTED) {
+            ley_session_reset(talk->session);
+            break;
+        }
+        LEY_TRY(status);
     }
     text[n] = '\0';
     printf("\n");
@@ -153,7 +159,7 @@ static enum ley_status converse(struct talk *talk) {
         }
         line[strcspn(line, "\r\n")] = '\0';
         // Again for every turn: the handler removes itself after one Ctrl-C.
-        session_catch_interrupts();
+        session_clear_interrupt();
         LEY_TRY(add_turn(talk, LEY_CHAT_USER, line));
         LEY_TRY(feed_turns(talk));
         LEY_TRY(answer(talk, text, sizeof text));

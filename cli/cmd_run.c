@@ -42,7 +42,7 @@ struct run {
     struct trace_files *trace; // NULL: none
     float *logits;
     char *text; // generated so far
-    size_t n_text;
+    size_t n_text, text_room;
     struct account account;
 };
 
@@ -69,6 +69,25 @@ static enum ley_status read_prompt(struct run *run) {
     return status;
 }
 
+// Makes room for n more bytes of text, and a zero after them.
+static enum ley_status grow_text(struct run *run, size_t n) {
+    if (run->n_text + n + 1 <= run->text_room) {
+        return LEY_OK;
+    }
+    size_t room = 2 * (run->n_text + n) + 4096;
+    char *larger = ley_alloc(room, 1);
+    if (!larger) {
+        return ley_fail_memory("the text", room, 1);
+    }
+    if (run->n_text > 0) {
+        memcpy(larger, run->text, run->n_text);
+    }
+    ley_free(run->text);
+    run->text = larger;
+    run->text_room = room;
+    return LEY_OK;
+}
+
 // Everything sized by the prompt; -n bounds the rest, so nothing grows while running.
 static enum ley_status prepare(struct run *run) {
     const struct options *o = run->options;
@@ -86,24 +105,34 @@ static enum ley_status prepare(struct run *run) {
     run->logits = ley_alloc(n_vocab, sizeof *run->logits);
     run->ledger = run->language.is_digital ? NULL : ley_alloc(n_layers, sizeof *run->ledger);
     // say() adds 63 bytes a token at most, and ley_alloc zeroes: the text stays terminated.
-    run->text = ley_alloc((size_t)o->n_predict * 64 + 64, 1);
-    bool is_ready = run->logits && run->text && (run->ledger || run->language.is_digital);
-    return is_ready ? LEY_OK : ley_fail_memory("the run", n_vocab, sizeof *run->logits);
+    bool is_ready = run->logits && (run->ledger || run->language.is_digital);
+    return is_ready ? grow_text(run, 0) : ley_fail_memory("the run", n_vocab, sizeof *run->logits);
 }
 
-// Prints the bytes of a token; a character cut in two waits for its rest.
-static void say(struct run *run, struct ley_utf8_hold *hold, int32_t token) {
-    struct ley_string bytes = ley_tokenizer_bytes(run->language.tokenizer, token);
-    char whole[64];
-    // Longer tokens (long runs of spaces or separators) are cut here.
-    size_t n = bytes.n < 60 ? bytes.n : 60;
-    n = ley_utf8_hold_write(whole, hold, bytes.text, n);
-    memcpy(run->text + run->n_text, whole, n);
-    run->n_text += n;
+// Adds n whole characters, which stand at the end of the text already, and prints them.
+static void show(struct run *run, size_t n) {
     if (!run->options->json) {
-        fwrite(whole, 1, n, stdout);
+        fwrite(run->text + run->n_text, 1, n, stdout);
         fflush(stdout);
     }
+    run->n_text += n;
+    run->text[run->n_text] = '\0';
+}
+
+// Says a token; a character cut in two waits for its rest.
+static enum ley_status say(struct run *run, struct ley_utf8_hold *hold, int32_t token) {
+    struct ley_string bytes = ley_tokenizer_bytes(run->language.tokenizer, token);
+    LEY_TRY(grow_text(run, bytes.n + sizeof hold->byte));
+    show(run, ley_utf8_hold_write(run->text + run->n_text, hold, bytes.text, bytes.n));
+    return LEY_OK;
+}
+
+// Says what still waits at the end: the beginning of a character that never came.
+static enum ley_status say_rest(struct run *run, const struct ley_utf8_hold *hold) {
+    LEY_TRY(grow_text(run, hold->n));
+    memcpy(run->text + run->n_text, hold->byte, hold->n);
+    show(run, hold->n);
+    return LEY_OK;
 }
 
 // The same ledger and trace for prompt and continuation.
@@ -130,7 +159,7 @@ static enum ley_status generate(struct run *run) {
         if (ley_tokenizer_is_end(run->language.tokenizer, token)) {
             break;
         }
-        say(run, &hold, token);
+        LEY_TRY(say(run, &hold, token));
         run->account.n_generated++;
         // The last token is only said: nobody asks what follows it.
         if (i + 1 < o->n_predict) {
@@ -138,7 +167,7 @@ static enum ley_status generate(struct run *run) {
         }
         run->account.generate_s = clock_s() - start_s;
     }
-    return LEY_OK;
+    return say_rest(run, &hold);
 }
 
 // The prompt is echoed as it was typed, not as its tokens decode.

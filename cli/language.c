@@ -129,12 +129,15 @@ enum ley_status language_set_hardware(struct language *language,
             return ley_fail(LEY_E_ARGUMENT, "--set %s: digital attention has no hardware",
                             options->hw.set.text[0]);
         }
+        if (options->window != -1 && options->window < 1) {
+            return ley_fail(LEY_E_ARGUMENT, "--window is %d, must be 1 or more", options->window);
+        }
         ley_model_set_digital(language->model, options->window > 0 ? options->window : 0);
         return LEY_OK;
     }
     LEY_TRY(session_hardware(&language->hardware, &options->hw));
     // After --set, since the option says what a comparison varies.
-    if (options->window >= 0) {
+    if (options->window != -1) {
         char window[32];
         snprintf(window, sizeof window, "%d", options->window);
         LEY_TRY(ley_params_set(ley_hardware_params(), &language->hardware, "array.window", window));

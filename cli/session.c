@@ -66,6 +66,11 @@ bool session_is_interrupted(void) {
     return is_interrupted;
 }
 
+void session_clear_interrupt(void) {
+    is_interrupted = 0;
+    session_catch_interrupts();
+}
+
 // For work whose own output shows how far it is.
 static bool report_nothing(void *context, int64_t n_done, int64_t n_total) {
     (void)context;

@@ -36,6 +36,9 @@ void session_catch_interrupts(void);
 // True after Ctrl-C.
 bool session_is_interrupted(void);
 
+// Forgets a Ctrl-C that was meant for what is over now, and catches the next one.
+void session_clear_interrupt(void);
+
 // No bar; only stops the work after Ctrl-C.
 struct ley_progress session_quiet_progress(void);
 

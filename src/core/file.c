@@ -14,7 +14,7 @@
 #include "core/memory.h"
 
 // A folder of results holds few files with short names; both bounds keep the struct flat.
-enum { MAX_FILES = 32, PATH_BYTES = 1024 };
+enum { MAX_FILES = 1024, PATH_BYTES = 1024 }; // a trace writes five files a layer
 
 // Names are noted at opening, so that commit and destroy know what there is.
 struct ley_outdir {

@@ -224,16 +224,18 @@ static enum ley_status make_curve(struct ley_curve **curve, const struct table *
     return status;
 }
 
-// Every sample takes at least four bytes of text ("0,0\n"), which bounds their number.
+// Every sample takes at least four bytes of text ("0,0\n"), which bounds their number, as
+// MAX_POINTS does.
 enum ley_status ley_cell_table_read(struct ley_curve **curve, const char *text, size_t n_bytes,
                                     const char *name, double v_read_v) {
     *curve = NULL;
     if (strnlen(text, n_bytes) != n_bytes) {
         return ley_fail(LEY_E_FORMAT, "%s: not a text file", name);
     }
-    struct table table = {.sample = ley_alloc(n_bytes / 4 + 1, sizeof *table.sample)};
+    size_t n_room = n_bytes / 4 + 1 < MAX_POINTS ? n_bytes / 4 + 1 : MAX_POINTS;
+    struct table table = {.sample = ley_alloc(n_room, sizeof *table.sample)};
     if (!table.sample) {
-        return ley_fail_memory("cell table", n_bytes / 4 + 1, sizeof *table.sample);
+        return ley_fail_memory("cell table", n_room, sizeof *table.sample);
     }
     enum ley_status status = read_samples(&table, text, name, v_read_v);
     if (status == LEY_OK) {

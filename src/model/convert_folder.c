@@ -187,6 +187,11 @@ static enum ley_status make_plan(struct plan *plan, const struct ley_block_type 
     const struct ley_model_config *config = plan->input.config;
     plan->has_output = has_weight(plan, LEY_WEIGHT_OUTPUT);
     plan->has_attention_bias = has_weight(plan, LEY_WEIGHT_ATTN_Q_BIAS);
+    if (plan->has_attention_bias != has_weight(plan, LEY_WEIGHT_ATTN_OUT_BIAS)) {
+        return ley_fail(LEY_E_FORMAT,
+                        "biases of q, k, v without one of the output (or the other way "
+                        "round) cannot be said in a Hugging Face folder");
+    }
     struct hf_names names = hf_names(config->family, plan->has_attention_bias);
     size_t n_room = (size_t)(names.n + 1) * (size_t)config->n_layers;
     plan->item = ley_alloc(n_room, sizeof *plan->item);

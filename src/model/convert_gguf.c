@@ -208,6 +208,15 @@ static void add_item(struct plan *plan, const struct gguf_name *row, int layer,
                       (size_t)tensor->type->n_bytes;
 }
 
+// Parts of q, k and v that the model has: 0 to 3.
+static int count_parts(const struct ley_weight_source *source, int first, int layer) {
+    int n = 0;
+    for (int i = 0; i < 3; i++) {
+        n += source->has(source->context, gguf_names[first + i].weight, layer);
+    }
+    return n;
+}
+
 // Only weights that the model has; of fused rows only the first (add_item takes the others with
 // it).
 static enum ley_status make_plan(struct plan *plan, const struct ley_block_type *type) {
@@ -225,7 +234,15 @@ static enum ley_status make_plan(struct plan *plan, const struct ley_block_type 
         bool is_wanted = is_fused(config, row->weight) ? row->part == 1 : row->part == 0;
         int n_layers = ley_weight_info(config, row->weight).is_per_layer ? config->n_layers : 1;
         for (int layer = 0; is_wanted && layer < n_layers; layer++) {
-            if (source->has(source->context, row->weight, layer)) {
+            int n_parts = row->part == 1 ? count_parts(source, i, layer) : 0;
+            if (n_parts != 0 && n_parts != 3) {
+                return ley_fail(LEY_E_FORMAT,
+                                "layer %d has some of q, k and v but not all: they "
+                                "cannot be fused as gpt2 files need",
+                                layer);
+            }
+            if (n_parts == 3 ||
+                (row->part != 1 && source->has(source->context, row->weight, layer))) {
                 add_item(plan, row, layer, type);
             }
         }

@@ -112,7 +112,8 @@ static enum ley_status check(const struct ley_session *session, const int32_t *t
                         (long long)n_after, model->config.n_context);
     }
     // Banks and windows forget; a cache without window must hold everything.
-    bool is_bounded = !model->layer[0].attention && model->window == 0;
+    bool is_bounded =
+        !model->layer[0].attention && (model->window == 0 || model->window > session->max_tokens);
     if (is_bounded && n_after > session->max_tokens) {
         return ley_fail(LEY_E_ARGUMENT, "%lld tokens do not fit in a cache of %lld; use a window",
                         (long long)n_after, (long long)session->max_tokens);

@@ -56,6 +56,24 @@ static bool is_needed(const struct ley_model_config *config, enum ley_weight wei
 }
 
 // For a place that is not needed but missing, see is_needed; readers ask has_weight first.
+// Biases may be absent, but not here and there: every layer has the same set, and q, k and v agree.
+static enum ley_status check_biases(struct ley_model_file *file) {
+    const bool has_q = ley_stored_at(file, LEY_WEIGHT_ATTN_Q_BIAS, 0)->data != NULL;
+    for (int layer = 0; layer < file->config.n_layers; layer++) {
+        for (int weight = 0; weight < LEY_N_WEIGHTS; weight++) {
+            struct ley_weight_info info = ley_weight_info(&file->config, (enum ley_weight)weight);
+            bool has = ley_stored_at(file, (enum ley_weight)weight, layer)->data != NULL;
+            bool has_first = ley_stored_at(file, (enum ley_weight)weight, 0)->data != NULL;
+            bool is_kv = weight == LEY_WEIGHT_ATTN_K_BIAS || weight == LEY_WEIGHT_ATTN_V_BIAS;
+            if (info.is_per_layer && (has != has_first || (is_kv && has != has_q))) {
+                return ley_fail(LEY_E_FORMAT, "%s has %s in some layers or parts only (layer %d)",
+                                file->path, info.name, layer);
+            }
+        }
+    }
+    return LEY_OK;
+}
+
 enum ley_status ley_stored_check(struct ley_model_file *file) {
     for (int weight = 0; weight < LEY_N_WEIGHTS; weight++) {
         struct ley_weight_info info = ley_weight_info(&file->config, (enum ley_weight)weight);
@@ -68,7 +86,7 @@ enum ley_status ley_stored_check(struct ley_model_file *file) {
             }
         }
     }
-    return LEY_OK;
+    return check_biases(file);
 }
 
 // Maps a GGUF file and reads its tables.
@@ -329,12 +347,20 @@ static enum ley_status add_scaler(struct ley_gguf_builder *builder,
     return LEY_OK;
 }
 
-// Every private key, whoever of this folder wrote it (see also gguf_names_impl.h).
-static bool is_ours(const struct ley_gguf_pair *pair) {
-    return pair->key.n > 7 && memcmp(pair->key.text, "leyden.", 7) == 0;
+// Keys that are written anew; other private ones (see gguf_names_impl.h) describe the model and
+// stay.
+static bool is_replaced(const struct ley_gguf_pair *pair) {
+    static const char *const starts[] = {"leyden.scaler.", "leyden.hardware"};
+    for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++) {
+        size_t n = strlen(starts[i]);
+        if (pair->key.n >= n && memcmp(pair->key.text, starts[i], n) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
-// Everything of the file but private keys; of these, scalers and hardware are written anew.
+// Everything of the file, with scalers and hardware written anew.
 static enum ley_status add_pairs(struct ley_gguf_builder *builder,
                                  const struct ley_model_file *file,
                                  const struct ley_scaler_set *set, const char *hardware,
@@ -343,7 +369,7 @@ static enum ley_status add_pairs(struct ley_gguf_builder *builder,
     for (uint64_t i = 0; i < file->gguf.n_pairs; i++) {
         const struct ley_gguf_pair *pair = &file->gguf.pair[i];
         bool is_alignment = pair == ley_gguf_find(&file->gguf, "general.alignment");
-        if (!is_ours(pair) && !is_alignment) { // written with the default alignment
+        if (!is_replaced(pair) && !is_alignment) { // written with the default alignment
             ley_gguf_add_pair(builder, pair);
         }
     }
