@@ -197,6 +197,14 @@ static void test_wrong_models(void **state) {
          .tensor = "blk.0.ffn_up.bias",
          .new_name = "blk.1.ffn_up.bias",
          .message = "no part of"},
+        {.model = gpt2,
+         .tensor = "blk.0.attn_qkv.bias",
+         .new_name = "blk.0.attn_q.bias",
+         .message = "attn_q.bias is"}, // three times too wide for q alone
+        {.model = llama,
+         .tensor = "blk.0.attn_norm.weight",
+         .new_name = "blk.0.attn_norm.bias",
+         .message = "ATTN_NORM"},
         {.model = gpt2, .tensor = "position_embd.weight", .message = "POSITION_EMBEDDING"},
         {.model = gpt2, .tensor = "blk.0.attn_qkv.weight", .shortens = true, .message = "attn_qkv"},
     };
@@ -264,6 +272,25 @@ static void test_scalers_round_trip(void **state) {
     ley_scaler_set_destroy(&back);
 }
 
+// A model's own private keys stay when scalers are saved: GELU by erf must not become tanh.
+static void test_saving_keeps_private_keys(void **state) {
+    (void)state;
+    struct ley_model_file *file;
+    struct ley_scaler_set set;
+    const struct ley_attention_shape shape = {4, 4, 8};
+    const struct change change = {
+        .model = "gpt2_q8_0", .key = "leyden.activation", .text = "gelu_erf"};
+    write_changed(&change);
+    ASSERT_OK(ley_scaler_set_create(&set, 1, &shape));
+    for (int i = 0; i < 2; i++) { // from the changed file, then from the saved one over itself
+        ASSERT_OK(ley_model_file_open(&file, out_path));
+        assert_int_equal(ley_model_file_config(file)->activation, LEY_GELU_ERF);
+        ASSERT_OK(ley_model_file_save_scalers(out_path, file, &set, "cell: {}", "matched"));
+        ley_model_file_close(file);
+    }
+    ley_scaler_set_destroy(&set);
+}
+
 static double number(const struct cJSON *object, const char *key) {
     const struct cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
     assert_true(cJSON_IsNumber(item));
@@ -301,6 +328,7 @@ int main(void) {
         cmocka_unit_test(test_wrong_models),
         cmocka_unit_test(test_wrong_vocabularies),
         cmocka_unit_test(test_scalers_round_trip),
+        cmocka_unit_test(test_saving_keeps_private_keys),
         cmocka_unit_test(test_info),
     };
     return cmocka_run_group_tests(tests, make_path, remove_path);

@@ -318,6 +318,13 @@ static void test_session_errors(void **state) {
     ASSERT_FAILS(ley_session_feed(logits, session, tokens, 1, NULL), LEY_E_ARGUMENT, "cache of 10");
     ley_session_destroy(session);
     ley_model_destroy(setup.model);
+    // a window longer than the session does not forget in time: the cache is still the limit
+    make_model(&setup, LEY_FAMILY_LLAMA, false, 11);
+    ASSERT_OK(ley_session_create(&session, setup.model, 1, 10));
+    ASSERT_OK(ley_session_feed(logits, session, tokens, 10, NULL));
+    ASSERT_FAILS(ley_session_feed(logits, session, tokens, 1, NULL), LEY_E_ARGUMENT, "cache of 10");
+    ley_session_destroy(session);
+    ley_model_destroy(setup.model);
 }
 
 static bool has_no_k(void *context, enum ley_weight weight, int layer) {
