@@ -23,7 +23,7 @@ show_model() {
     for hw in paper-linear paper; do
         if [ ! -f "$out/smollm2-$hw.gguf" ]; then
             echo
-            echo "== scalers for $hw (calibrated, not trained: a minute)"
+            echo "== scalers for $hw (calibrated, not trained: seconds)"
             "$leyden" calibrate -m "$model" --hw $hw -o "$out/smollm2-$hw.gguf"
         fi
     done
