@@ -124,6 +124,7 @@ struct part {
     const char *name;
     enum ley_dtype dtype;
     const void *data;
+    bool is_by_tile;       // (heads, tiles, T, width), else (heads, T, width)
     int64_t n_blocks;      // per head: tiles, or 1
     int64_t width, stride; // values of a row that are written, values from row to row
 };
@@ -150,7 +151,7 @@ static enum ley_status write_part(const struct trace_files *trace, int layer,
             to += (size_t)part->width * size;
         }
     }
-    if (part->n_blocks == 1) { // (heads, 1, T, width) as (heads, T, width)
+    if (!part->is_by_tile) { // (heads, 1, T, width) as (heads, T, width)
         tensor.n_dims = 3;
         tensor.shape[1] = n_tokens;
         tensor.shape[2] = part->width;
@@ -172,11 +173,11 @@ static enum ley_status write_layer(const struct trace_files *trace, int layer, i
     int64_t n_tiles = ley_attention_n_tiles(&trace->language->hardware, t->n_tokens);
     // name, type, data, blocks a head, values written of a row, values from row to row
     const struct part parts[] = {
-        {"S", LEY_F64, t->s, 1, n_tokens, t->n_tokens},
-        {"phi", LEY_F64, t->phi, 1, n_tokens, t->n_tokens},
-        {"A", LEY_F64, t->a, n_tiles, D, D},
-        {"q_code", LEY_I32, t->q_code, 1, D, D},
-        {"out_code", LEY_I32, t->out_code, n_tiles, D, D},
+        {"S", LEY_F64, t->s, false, 1, n_tokens, t->n_tokens},
+        {"phi", LEY_F64, t->phi, false, 1, n_tokens, t->n_tokens},
+        {"A", LEY_F64, t->a, true, n_tiles, D, D},
+        {"q_code", LEY_I32, t->q_code, false, 1, D, D},
+        {"out_code", LEY_I32, t->out_code, true, n_tiles, D, D},
     };
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         if (parts[i].data) {

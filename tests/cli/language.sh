@@ -26,6 +26,13 @@ same "analog text depends on threads" first.txt stdout.txt
 for file in S phi A q_code out_code; do
     check "trace of $file" test -s "trace/layer00_$file.npy"
 done
+shape_of() { # shape_of FILE: the shape in its header
+    head -c 128 "$1" | tr -cd '[:print:]' | sed -n "s/.*'shape': (\([^)]*\)).*/\1/p"
+}
+case "$(shape_of trace/layer00_A.npy)" in
+"2, 1, "*", 8") ;;
+*) echo "FAILED: A is not (heads, tiles, T, D): $(shape_of trace/layer00_A.npy)"; failures=$((failures + 1)) ;;
+esac
 check "json" "$LEYDEN" run -m cal.gguf -p hell -n 4 --temp 0 $opts --json
 grep -q '"attention_per_token_s"' stdout.txt || { echo "FAILED: json lacks the chip"; failures=$((failures + 1)); }
 
