@@ -272,6 +272,38 @@ static void test_scalers_round_trip(void **state) {
     ley_scaler_set_destroy(&back);
 }
 
+// A bias of q alone: neither dropped nor read past, but told.
+static void test_partial_biases(void **state) {
+    (void)state;
+    static const float zeros[32];
+    struct ley_map map;
+    struct ley_gguf gguf;
+    struct ley_gguf_builder *builder;
+    struct ley_gguf_tensor tensors[64];
+    struct ley_model_file *file;
+    ASSERT_OK(ley_map_open(&map, seed("llama_q4_0")));
+    ASSERT_OK(ley_gguf_read(&gguf, map.bytes, map.n_bytes, "seed"));
+    ASSERT_OK(ley_gguf_builder_create(&builder));
+    for (uint64_t i = 0; i < gguf.n_pairs; i++) {
+        ley_gguf_add_pair(builder, &gguf.pair[i]);
+    }
+    memcpy(tensors, gguf.tensor, (size_t)gguf.n_tensors * sizeof tensors[0]);
+    tensors[gguf.n_tensors] = (struct ley_gguf_tensor){
+        .name = {"blk.0.attn_q.bias", 17},
+        .type = ley_block_type(LEY_BLOCK_F32),
+        .n_dims = 1,
+        .dim = {32, 1, 1, 1},
+        .data = (const uint8_t *)zeros,
+        .n_bytes = sizeof zeros,
+    };
+    ASSERT_OK(ley_gguf_write(out_path, builder, tensors, (size_t)gguf.n_tensors + 1, NULL));
+    ASSERT_FAILS(ley_model_file_open(&file, out_path), LEY_E_FORMAT,
+                 "in some layers or parts only");
+    ley_gguf_builder_destroy(builder);
+    ley_gguf_destroy(&gguf);
+    ley_map_close(&map);
+}
+
 // A model's own private keys stay when scalers are saved: GELU by erf must not become tanh.
 static void test_saving_keeps_private_keys(void **state) {
     (void)state;
@@ -328,6 +360,7 @@ int main(void) {
         cmocka_unit_test(test_wrong_models),
         cmocka_unit_test(test_wrong_vocabularies),
         cmocka_unit_test(test_scalers_round_trip),
+        cmocka_unit_test(test_partial_biases),
         cmocka_unit_test(test_saving_keeps_private_keys),
         cmocka_unit_test(test_info),
     };
