@@ -8,12 +8,33 @@
 #include "support/random_model.h"
 #include "support/support.h"
 
-enum { T = 50, V = 61, LAYERS = 2, MORE = 3 };
+enum { T = 50, V = 61, LAYERS = 2, MORE = 3, HEADS = 4, TILES = 7 };
 
 // What an observer has seen, all layers: sums of bits would hide order, so everything is kept.
 struct record {
     float q[LAYERS][T + MORE][32], k[LAYERS][T + MORE][32], out[LAYERS][T + MORE][32];
+    // inside the analog attention: scores, pulses, tile outputs, codes
+    double s[LAYERS][HEADS][T + MORE][T + MORE], phi[LAYERS][HEADS][T + MORE][T + MORE];
+    double a[LAYERS][HEADS][TILES][T + MORE][8];
+    int32_t q_code[LAYERS][HEADS][T + MORE][8], k_code[LAYERS][HEADS][T + MORE][8];
+    int32_t v_code[LAYERS][HEADS][T + MORE][8], out_code[LAYERS][HEADS][TILES][T + MORE][8];
 };
+
+// Where the layers of a model note what happens inside their analog attention.
+static void make_traces(struct ley_attention_trace traces[LAYERS], struct record *record) {
+    for (int l = 0; l < LAYERS; l++) {
+        traces[l] = (struct ley_attention_trace){
+            .n_tokens = T + MORE,
+            .s = &record->s[l][0][0][0],
+            .phi = &record->phi[l][0][0][0],
+            .a = &record->a[l][0][0][0][0],
+            .q_code = &record->q_code[l][0][0][0],
+            .k_code = &record->k_code[l][0][0][0],
+            .v_code = &record->v_code[l][0][0][0],
+            .out_code = &record->out_code[l][0][0][0][0],
+        };
+    }
+}
 
 static void see(void *context, const struct ley_observation *o) {
     struct record *record = context;
@@ -60,7 +81,9 @@ static void make_model(struct setup *setup, enum ley_family family, bool is_anal
 static void run_parallel(struct record *record, float *logits, struct ley_ledger *ledger,
                          const struct ley_model *model, const int32_t *tokens) {
     const struct ley_observer observer = {see, record};
-    const struct ley_feed feed = {LEY_LOGITS_ALL, ledger, NULL, &observer, NULL};
+    struct ley_attention_trace traces[LAYERS];
+    const struct ley_feed feed = {LEY_LOGITS_ALL, ledger, traces, &observer, NULL};
+    make_traces(traces, record);
     struct ley_session *session;
     ASSERT_OK(ley_session_create(&session, model, 1, T + MORE));
     ASSERT_OK(ley_session_feed(logits, session, tokens, T, &feed));
@@ -72,8 +95,10 @@ static void run_parallel(struct record *record, float *logits, struct ley_ledger
 static void run_steps(struct record *record, float *logits, struct ley_ledger *ledger,
                       const struct ley_model *model, const int32_t *tokens) {
     const struct ley_observer observer = {see, record};
-    const struct ley_feed feed = {LEY_LOGITS_LAST, ledger, NULL, &observer, NULL};
+    struct ley_attention_trace traces[LAYERS];
+    const struct ley_feed feed = {LEY_LOGITS_LAST, ledger, traces, &observer, NULL};
     struct ley_session *session;
+    make_traces(traces, record);
     ASSERT_OK(ley_session_create(&session, model, 1, T + MORE));
     ASSERT_OK(ley_session_feed(logits, session, tokens, 7, NULL)); // and start again
     ley_session_reset(session);
@@ -106,6 +131,7 @@ static void check_parallel(enum ley_family family, bool is_analog, int window) {
         assert_int_equal(ledger[0][l].queries, ledger[1][l].queries);
         assert_int_equal(ledger[0][l].zero_scores, ledger[1][l].zero_scores);
         assert_int_equal(ledger[0][l].queries, is_analog ? 2 * (T + MORE) * 4 : 0);
+        assert_true((in_steps.s[l][1][T][T] != 0) == is_analog); // something was noted
     }
     omp_set_num_threads(2);
     ley_model_destroy(setup.model);
