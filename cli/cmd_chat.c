@@ -21,8 +21,8 @@ enum { MAX_TURNS = 256, MAX_LINE = 16384 };
 struct options {
     struct language_options language;
     const char *system;
-    int n_predict, top_k, seed, n_ctx;
-    double temperature, top_p;
+    struct sampling_options sampling;
+    int n_predict, n_ctx;
 };
 
 // One conversation: everything it holds is released at its end, however it ends.
@@ -53,11 +53,7 @@ static enum ley_status prepare(struct talk *talk) {
     LEY_TRY(ley_chat_create(&talk->chat, vocab.chat_template,
                             text_of(tokenizer, ley_tokenizer_bos(tokenizer)),
                             text_of(tokenizer, ley_tokenizer_eos(tokenizer))));
-    const struct ley_sampling sampling = {.temperature = o->temperature,
-                                          .top_k = o->top_k,
-                                          .top_p = o->top_p,
-                                          .seed = (uint64_t)o->seed};
-    LEY_TRY(ley_sampler_create(&talk->sampler, &sampling, config->n_vocab));
+    LEY_TRY(language_sampler(&talk->sampler, &talk->language, &o->sampling));
     LEY_TRY(ley_session_create(&talk->session, talk->language.model, 1, o->n_ctx));
     talk->logits = ley_alloc((size_t)config->n_vocab, sizeof *talk->logits);
     talk->fed = ley_alloc((size_t)o->n_ctx, sizeof *talk->fed);
@@ -185,19 +181,14 @@ int cmd_chat(int argc, char **argv) {
     struct options o = {.language = LANGUAGE_DEFAULTS,
                         .n_predict = 256,
                         .n_ctx = 2048,
-                        .top_k = 40,
-                        .temperature = 0.8,
-                        .top_p = 0.95};
+                        .sampling = SAMPLING_DEFAULTS};
     struct language_options *l = &o.language;
     const struct option_row rows[] = {
         LANGUAGE_ROWS(*l),
         {"system", 0, OPTION_TEXT, &o.system, "TEXT", "system message (default: the template's)"},
         {"n-predict", 'n', OPTION_INT, &o.n_predict, "N", "tokens of an answer at most (256)"},
         {"ctx", 'c', OPTION_INT, &o.n_ctx, "N", "tokens of the conversation at most (2048)"},
-        {"temp", 0, OPTION_REAL, &o.temperature, "T", "temperature, 0: the likeliest token (0.8)"},
-        {"top-k", 0, OPTION_INT, &o.top_k, "K", "choose among the K likeliest, 0: all (40)"},
-        {"top-p", 0, OPTION_REAL, &o.top_p, "P", "choose among the likeliest P of 1 (0.95)"},
-        {"seed", 's', OPTION_INT, &o.seed, "S", "seed of the choices (0)"},
+        SAMPLING_ROWS(o.sampling),
     };
     int result = options_parse(argc, argv, &command, rows, sizeof rows / sizeof rows[0], NULL);
     if (result != 0) {

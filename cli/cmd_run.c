@@ -26,8 +26,8 @@ struct options {
     struct language_options language;
     struct trace_options trace;
     const char *prompt, *file;
-    int n_predict, top_k, seed;
-    double temperature, top_p;
+    struct sampling_options sampling;
+    int n_predict;
     bool json, no_special;
 };
 
@@ -93,12 +93,8 @@ static enum ley_status prepare(struct run *run) {
     const struct options *o = run->options;
     const struct ley_model_config *config = ley_model_config(run->language.model);
     int64_t n_most = (int64_t)run->prompt.n + o->n_predict;
-    const struct ley_sampling sampling = {.temperature = o->temperature,
-                                          .top_k = o->top_k,
-                                          .top_p = o->top_p,
-                                          .seed = (uint64_t)o->seed};
     // Sampler, session and trace check their own options, before any token is computed.
-    LEY_TRY(ley_sampler_create(&run->sampler, &sampling, config->n_vocab));
+    LEY_TRY(language_sampler(&run->sampler, &run->language, &o->sampling));
     LEY_TRY(ley_session_create(&run->session, run->language.model, 1, n_most));
     LEY_TRY(trace_files_create(&run->trace, &o->trace, &run->language, n_most));
     size_t n_layers = (size_t)config->n_layers, n_vocab = (size_t)config->n_vocab;
@@ -191,7 +187,7 @@ static enum ley_status print_json(const struct run *run) {
     cJSON_AddStringToObject(root, "model", run->options->language.model);
     cJSON_AddStringToObject(root, "hw", run->options->language.hw.name);
     cJSON_AddStringToObject(root, "dtype", ley_nn_dtype_name(ley_model_dtype(run->language.model)));
-    cJSON_AddNumberToObject(root, "seed", run->options->seed);
+    cJSON_AddNumberToObject(root, "seed", run->options->sampling.seed);
     if (run->options->prompt) {
         cJSON_AddStringToObject(root, "prompt", run->options->prompt);
     }
@@ -246,21 +242,15 @@ static void release(struct run *run) {
 
 // Defaults of sampling are those of llama.cpp, which users know.
 int cmd_run(int argc, char **argv) {
-    struct options o = {.language = LANGUAGE_DEFAULTS,
-                        .n_predict = 128,
-                        .top_k = 40,
-                        .temperature = 0.8,
-                        .top_p = 0.95};
+    struct options o = {
+        .language = LANGUAGE_DEFAULTS, .n_predict = 128, .sampling = SAMPLING_DEFAULTS};
     struct language_options *l = &o.language;
     const struct option_row rows[] = {
         LANGUAGE_ROWS(*l),
         {"prompt", 'p', OPTION_TEXT, &o.prompt, "TEXT", "the text to continue"},
         {"file", 'f', OPTION_TEXT, &o.file, "FILE", "the text to continue, from a file"},
         {"n-predict", 'n', OPTION_INT, &o.n_predict, "N", "tokens to generate at most (128)"},
-        {"temp", 0, OPTION_REAL, &o.temperature, "T", "temperature, 0: the likeliest token (0.8)"},
-        {"top-k", 0, OPTION_INT, &o.top_k, "K", "choose among the K likeliest, 0: all (40)"},
-        {"top-p", 0, OPTION_REAL, &o.top_p, "P", "choose among the likeliest P of 1 (0.95)"},
-        {"seed", 's', OPTION_INT, &o.seed, "S", "seed of the choices (0)"},
+        SAMPLING_ROWS(o.sampling),
         {"no-special", 0, OPTION_FLAG, &o.no_special, NULL, "take the prompt literally, no bos"},
         {"trace", 0, OPTION_TEXT, &o.trace.folder, "DIR", "write scores and codes as .npy"},
         {"trace-layers", 0, OPTION_TEXT, &o.trace.layers, "LIST", "layers to trace (0)"},

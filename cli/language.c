@@ -154,6 +154,15 @@ enum ley_status language_open(struct language *language, const struct language_o
     return language_set_hardware(language, options);
 }
 
+enum ley_status language_sampler(struct ley_sampler **sampler, const struct language *language,
+                                 const struct sampling_options *options) {
+    const struct ley_sampling sampling = {.temperature = options->temperature,
+                                          .top_k = options->top_k,
+                                          .top_p = options->top_p,
+                                          .seed = (uint64_t)options->seed};
+    return ley_sampler_create(sampler, &sampling, ley_model_config(language->model)->n_vocab);
+}
+
 // Also of a language that was opened in part: every destroy accepts NULL.
 void language_close(struct language *language) {
     ley_model_destroy(language->model);

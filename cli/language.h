@@ -27,6 +27,23 @@ struct language_options {
 
 enum { N_LANGUAGE_ROWS = 6 };
 
+// How commands choose the next token.
+struct sampling_options {
+    double temperature, top_p;
+    int top_k, seed;
+};
+
+#define SAMPLING_DEFAULTS                                                                          \
+    { .temperature = 0.8, .top_p = 0.95, .top_k = 40 }
+
+// Rows for a command's option table; `o` is a struct sampling_options.
+#define SAMPLING_ROWS(o)                                                                           \
+    {"temp", 0, OPTION_REAL, &(o).temperature, "T", "temperature, 0: the likeliest token (0.8)"},  \
+        {"top-k", 0, OPTION_INT, &(o).top_k, "K", "choose among the K likeliest, 0: all (40)"},    \
+        {"top-p", 0, OPTION_REAL, &(o).top_p, "P", "choose among the likeliest P of 1 (0.95)"}, {  \
+        "seed", 's', OPTION_INT, &(o).seed, "S", "seed of the choices (0)"                         \
+    }
+
 struct language {
     // open as long as the language: scaler_origin points into it
     struct ley_model_file *file;
@@ -46,6 +63,10 @@ enum ley_status language_open(struct language *language, const struct language_o
 
 // Opens file, tokenizer and weights only: attention is digital.
 enum ley_status language_load(struct language *language, const struct language_options *options);
+
+// A sampler for the model's vocabulary; destroy it with ley_sampler_destroy.
+enum ley_status language_sampler(struct ley_sampler **sampler, const struct language *language,
+                                 const struct sampling_options *options);
 
 // A zeroed struct is accepted.
 void language_close(struct language *language);
