@@ -6,23 +6,8 @@
 
 #include "support/support.h"
 
-static char folder[64];
-
-static int make_folder(void **state) {
-    (void)state;
-    strcpy(folder, "/tmp/leyden_test_XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
-}
-
 static void path_in(char out[128], const char *name) {
-    snprintf(out, 128, "%s/%s", folder, name);
+    snprintf(out, 128, "%s/%s", test_folder, name);
 }
 
 static void test_outdir_commit(void **state) {
@@ -66,7 +51,7 @@ static void test_file_errors(void **state) {
     size_t n;
     path_in(path, "missing");
     ASSERT_FAILS(ley_file_read(&text, &n, path, 10), LEY_E_IO, "No such file");
-    ASSERT_FAILS(ley_file_read(&text, &n, folder, 10), LEY_E_IO, "not a regular file");
+    ASSERT_FAILS(ley_file_read(&text, &n, test_folder, 10), LEY_E_IO, "not a regular file");
     ASSERT_OK(ley_file_write(path, "0123456789", 10));
     ASSERT_FAILS(ley_file_read(&text, &n, path, 9), LEY_E_FORMAT, "at most 9");
     struct ley_outdir *outdir;

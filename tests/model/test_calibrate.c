@@ -3,50 +3,12 @@
 #include <omp.h>
 #include <string.h>
 
+#include "support/random_model.h"
 #include "support/support.h"
 
-static const struct ley_model_config config = {
-    .family = LEY_FAMILY_LLAMA,
-    .activation = LEY_SWIGLU,
-    .rope_layout = LEY_ROPE_HALVES,
-    .n_layers = 2,
-    .d_model = 32,
-    .n_heads = 4,
-    .n_kv_heads = 2,
-    .head_dim = 8,
-    .d_ff = 48,
-    .n_vocab = 50,
-    .n_context = 128,
-    .rope_dim = 8,
-    .rope_base = 10000,
-    .norm_eps = 1e-5,
-};
-
-static bool has(void *context, enum ley_weight weight, int layer) {
-    (void)context;
-    (void)layer;
-    struct ley_weight_info info = ley_weight_info(&config, weight);
-    bool is_bias = strstr(info.name, "BIAS") != NULL;
-    return !is_bias && weight != LEY_WEIGHT_POSITION_EMBEDDING && weight != LEY_WEIGHT_OUTPUT &&
-           weight != LEY_WEIGHT_ROPE_FACTORS;
-}
-
-// Random weights; norms are one.
-static enum ley_status read(void *context, float *out, enum ley_weight weight, int layer,
-                            int64_t first_row, int64_t n_rows) {
-    (void)context;
-    struct ley_weight_info info = ley_weight_info(&config, weight);
-    bool is_norm = strstr(info.name, "NORM") != NULL;
-    for (int64_t i = 0; i < n_rows * info.n_columns; i++) {
-        uint64_t index = (uint64_t)(first_row * info.n_columns + i);
-        uint64_t seed = (uint64_t)weight * 100 + (uint64_t)layer;
-        out[i] = is_norm ? 1 : (float)random_between(seed, index, -0.6, 0.6);
-    }
-    return LEY_OK;
-}
-
 static struct ley_model *make_model(void) {
-    const struct ley_weight_source source = {NULL, has, read};
+    struct ley_model_config config = random_config(LEY_FAMILY_LLAMA);
+    const struct ley_weight_source source = random_source(&config);
     struct ley_model *model;
     ASSERT_OK(ley_model_create(&model, &config, &source, LEY_NN_F32));
     return model;

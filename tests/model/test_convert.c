@@ -7,25 +7,10 @@
 
 #include "support/support.h"
 
-static char folder[64];
-
-static int make_folder(void **state) {
-    (void)state;
-    strcpy(folder, "/tmp/leyden_test_XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
-}
-
 // A path in the test's folder: valid until the next call with the same slot.
 static const char *path_in(int slot, const char *name) {
     static char path[4][160];
-    snprintf(path[slot], sizeof path[slot], "%s/%s", folder, name);
+    snprintf(path[slot], sizeof path[slot], "%s/%s", test_folder, name);
     return path[slot];
 }
 

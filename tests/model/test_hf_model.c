@@ -9,26 +9,16 @@
 
 enum { MAX_VALUES = 512 };
 
-static char folder[64];
 static struct container container;
 
-static int make_folder(void **state) {
-    (void)state;
-    strcpy(folder, "/tmp/leyden_test_XXXXXX");
+static int start(void **state) {
     memset(&container, 0, sizeof container);
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
+    return make_folder(state);
 }
 
 static void write_file(const char *name, const void *bytes, size_t n) {
     char path[256];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
+    snprintf(path, sizeof path, "%s/%s", test_folder, name);
     ASSERT_OK(ley_file_write(path, bytes, n));
 }
 
@@ -70,15 +60,15 @@ static void add(const char *name, const char *dtype, int rows, int columns) {
 
 static struct ley_model_file *open_folder(void) {
     struct ley_model_file *file;
-    ASSERT_OK(ley_model_file_open(&file, folder));
+    ASSERT_OK(ley_model_file_open(&file, test_folder));
     return file;
 }
 
 static void assert_refused(enum ley_status status, const char *part) {
     struct ley_model_file *file;
-    ASSERT_FAILS(ley_model_file_open(&file, folder), status, part);
+    ASSERT_FAILS(ley_model_file_open(&file, test_folder), status, part);
     assert_null(file);
-    assert_non_null(strstr(ley_error_text(), folder));
+    assert_non_null(strstr(ley_error_text(), test_folder));
 }
 
 // Value (row, column) of the canonical weight is value `first + row * row_step + column *
@@ -151,7 +141,7 @@ static void test_llama(void **state) {
     assert_true(c->n_layers == 2 && c->d_model == 8 && c->n_heads == 4 && c->n_kv_heads == 2);
     assert_true(c->head_dim == 2 && c->d_ff == 12 && c->n_vocab == 10 && c->n_context == 32);
     assert_true(c->rope_dim == 2 && c->rope_base == 500000 && c->norm_eps == 1e-5);
-    assert_string_equal(c->name, strrchr(folder, '/') + 1);
+    assert_string_equal(c->name, strrchr(test_folder, '/') + 1);
     assert_string_equal(ley_model_file_scaler_origin(file), "none");
     check_weight(file, LEY_WEIGHT_TOKEN_EMBEDDING, 0, "model.embed_tokens.weight", 0, 8, 1);
     check_weight(file, LEY_WEIGHT_ATTN_NORM, 1, "model.layers.1.input_layernorm.weight", 0, 0, 1);
@@ -354,8 +344,8 @@ static void test_shards(void **state) {
     write_container("b.safetensors");
     write_gpt2("{" GPT2 "}", "transformer.");
     char from[128], to[128];
-    snprintf(from, sizeof from, "%s/model.safetensors", folder);
-    snprintf(to, sizeof to, "%s/a.safetensors", folder);
+    snprintf(from, sizeof from, "%s/model.safetensors", test_folder);
+    snprintf(to, sizeof to, "%s/a.safetensors", test_folder);
     assert_int_equal(rename(from, to), 0);
     assert_refused(LEY_E_IO, "no model.safetensors, nor model.safetensors.index.json");
     static const char *const names[] = {"wpe.weight",
@@ -461,12 +451,12 @@ static void test_tensor_mistakes(void **state) {
     write_text("model.safetensors", "{}");
     assert_refused(LEY_E_FORMAT, "model.safetensors: no safetensors file");
     remove_folder(NULL);
-    assert_int_equal(make_folder(NULL), 0);
+    assert_int_equal(start(NULL), 0);
     assert_refused(LEY_E_IO, "config.json");
 }
 
 int main(void) {
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, start, remove_folder)
     const struct CMUnitTest tests[] = {
         IN_FOLDER(test_llama),
         IN_FOLDER(test_llama_variants),

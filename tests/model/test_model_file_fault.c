@@ -9,21 +9,6 @@
 #include "support/counting_alloc.h"
 #include "support/support.h"
 
-static char folder[64];
-
-static int make_folder(void **state) {
-    (void)state;
-    strcpy(folder, "/tmp/leyden_test_XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
-}
-
 static const char *seed(const char *name) {
     char path[128];
     snprintf(path, sizeof path, "tests/fuzz/corpus/gguf/%s", name);
@@ -37,8 +22,8 @@ static enum ley_status use_file(struct ley_model_file *file) {
     struct ley_scaler_set set = {0};
     bool has_scalers;
     const struct ley_block_type *type = ley_block_type(LEY_BLOCK_F16);
-    snprintf(gguf, sizeof gguf, "%s/x.gguf", folder);
-    snprintf(hf, sizeof hf, "%s/x", folder);
+    snprintf(gguf, sizeof gguf, "%s/x.gguf", test_folder);
+    snprintf(hf, sizeof hf, "%s/x", test_folder);
     LEY_TRY(ley_model_file_vocab(file, &vocab));
     LEY_TRY(ley_model_file_scalers(file, &set, &has_scalers));
     enum ley_status status = LEY_OK;
@@ -60,8 +45,8 @@ static enum ley_status run_everything(const char *path) {
     if (status == LEY_OK) {
         char hf[128], gguf[128];
         struct ley_conversion done;
-        snprintf(hf, sizeof hf, "%s/x", folder);
-        snprintf(gguf, sizeof gguf, "%s/y.gguf", folder);
+        snprintf(hf, sizeof hf, "%s/x", test_folder);
+        snprintf(gguf, sizeof gguf, "%s/y.gguf", test_folder);
         LEY_TRY(ley_model_file_open(&file, hf));
         status = ley_model_convert_gguf(&done, gguf, file, ley_block_type(LEY_BLOCK_F32), NULL);
         ley_model_file_close(file);

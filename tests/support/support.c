@@ -89,3 +89,18 @@ double largest_difference(const double *a, const double *b, size_t n) {
     }
     return largest;
 }
+
+char test_folder[64];
+
+int make_folder(void **state) {
+    (void)state;
+    strcpy(test_folder, "/tmp/leyden_test_XXXXXX");
+    return mkdtemp(test_folder) ? 0 : -1;
+}
+
+int remove_folder(void **state) {
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", test_folder);
+    return system(command);
+}

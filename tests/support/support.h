@@ -46,3 +46,9 @@ void fill_random(double *x, size_t n, uint64_t seed, double low, double high);
 
 // Largest |a - b|.
 double largest_difference(const double *a, const double *b, size_t n);
+
+// A folder of a test's own: fixtures that make it (its name is then in `test_folder`) and remove it
+// with all that is in it.
+extern char test_folder[64];
+int make_folder(void **state);
+int remove_folder(void **state);
