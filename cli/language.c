@@ -89,13 +89,41 @@ enum ley_status language_calibrate(struct language *language, struct ley_calibra
     return status;
 }
 
+// Scalers fit one chip. Says so when the file's were made for another: names the first parameter
+// that differs (where a table lies does not count).
+static enum ley_status compare_hardware(const struct language *language) {
+    const struct ley_param_table *table = ley_hardware_params();
+    struct ley_string text = ley_model_file_hardware(language->file);
+    struct ley_hardware made_for;
+    if (text.n == 0) {
+        return LEY_OK;
+    }
+    memset(&made_for, 0, sizeof made_for);
+    ley_params_init(table, &made_for);
+    LEY_TRY(ley_params_read_yaml(table, &made_for, text.text, text.n, "leyden.hardware"));
+    for (int i = 0; i < table->n_rows; i++) {
+        char then[LEY_PATH_BYTES], now[LEY_PATH_BYTES];
+        ley_param_format(then, sizeof then, &table->rows[i], &made_for);
+        ley_param_format(now, sizeof now, &table->rows[i], &language->hardware);
+        if (table->rows[i].type != LEY_PARAM_PATH && strcmp(then, now) != 0) {
+            fprintf(
+                stderr,
+                "note: the scalers in the file were made for another hardware (%s was %s, is %s); "
+                "leyden calibrate makes fitting ones\n",
+                table->rows[i].key, then, now);
+            break;
+        }
+    }
+    return LEY_OK;
+}
+
 // The file's scalers, or new ones.
 static enum ley_status find_scalers(struct language *language) {
     bool has_scalers;
     LEY_TRY(ley_model_file_scalers(language->file, &language->scalers, &has_scalers));
     if (has_scalers) {
         language->scaler_origin = ley_model_file_scaler_origin(language->file);
-        return LEY_OK;
+        return compare_hardware(language);
     }
     struct ley_calibration_report report;
     fprintf(stderr,

@@ -36,6 +36,12 @@ esac
 check "json" "$LEYDEN" run -m cal.gguf -p hell -n 4 --temp 0 $opts --json
 grep -q '"attention_per_token_s"' stdout.txt || { echo "FAILED: json lacks the chip"; failures=$((failures + 1)); }
 
+# scalers made for another chip are used, and told
+check "same chip" "$LEYDEN" run -m cal.gguf -p hell -n 2 --temp 0 $opts
+grep -q "another hardware" stderr.txt && { echo "FAILED: the same hardware is called another"; failures=$((failures + 1)); }
+check "other chip" "$LEYDEN" run -m cal.gguf -p hell -n 2 --temp 0 --hw cmos $opts
+grep -q "another hardware (cell.law was cubic, is table)" stderr.txt || { echo "FAILED: silent about another hardware"; failures=$((failures + 1)); }
+
 # a file without scalers calibrates itself, says so, and gives the same text
 check "run calibrates" "$LEYDEN" run -m "$model" -p hell -n 8 --temp 0 $opts
 grep -q "holds no scalers" stderr.txt || { echo "FAILED: silent about scalers"; failures=$((failures + 1)); }
@@ -58,7 +64,7 @@ expect 2 "unknown hardware 'papr'" "$LEYDEN" run -m "$model" -p x --hw papr
 expect 2 "--dtype is 'f64'" "$LEYDEN" run -m "$model" -p x --dtype f64
 expect 2 "digital attention has no hardware" "$LEYDEN" run -m "$model" -p x --hw digital --set cell.tau_s=1
 expect 2 "digital attention has none" "$LEYDEN" run -m "$model" -p x --hw digital --trace t
-expect 2 "--trace-layers is '7'" "$LEYDEN" run -m cal.gguf -p x --trace t --trace-layers 7
+expect 2 "--trace-layers is '7'" "$LEYDEN" run -m cal.gguf -p x $opts --trace t --trace-layers 7
 expect 2 "less than one window" "$LEYDEN" perplexity -m "$model" -f text.txt --hw digital
 expect 2 "-o OUT.gguf is missing" "$LEYDEN" calibrate -m "$model"
 expect 2 "cannot write no/such.gguf" "$LEYDEN" calibrate -m "$model" $opts -o no/such.gguf
