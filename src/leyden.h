@@ -44,6 +44,7 @@
 #include "nn/embedding.h"
 #include "nn/engine.h"
 #include "nn/linear.h"
+#include "nn/loss.h"
 #include "nn/norm.h"
 #include "nn/rotary.h"
 #include "nn/softmax.h"

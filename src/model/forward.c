@@ -5,6 +5,7 @@
 #include "core/memory.h"
 #include "model/state_impl.h"
 #include "nn/activation.h"
+#include "nn/loss.h"
 
 // How far a feed is, in layers, for its progress report.
 struct pace {

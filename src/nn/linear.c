@@ -139,6 +139,30 @@ void ley_linear_load(struct ley_linear *linear, const float *rows, int64_t first
     }
 }
 
+// One input, all outputs: the transpose of pack_row, on places that differ in both terms.
+static void pack_column(struct ley_linear *linear, const float *column, int64_t input) {
+    const dnnl_memory_desc_t *desc = &linear->kernel->weights;
+    int64_t place = linear->in_offset[input];
+    for (int i = 0; i < linear->kernel->n_out; i++) {
+        int64_t at = place + offset_of(desc, 1, i);
+        if (linear->engine->dtype == LEY_NN_F32) {
+            ((float *)linear->weights)[at] = column[i];
+        } else {
+            ley_bf16_from_float((uint16_t *)linear->weights + at, &column[i], 1);
+        }
+    }
+}
+
+void ley_linear_load_columns(struct ley_linear *linear, const float *columns, int64_t first_column,
+                             int64_t n_columns) {
+    LEY_ASSERT(first_column >= 0 && n_columns >= 0 &&
+               first_column + n_columns <= linear->kernel->n_in);
+#pragma omp parallel for schedule(static)
+    for (int64_t c = 0; c < n_columns; c++) {
+        pack_column(linear, columns + c * linear->kernel->n_out, first_column + c);
+    }
+}
+
 void ley_linear_load_bias(struct ley_linear *linear, const float *bias, int64_t first, int64_t n) {
     LEY_ASSERT(linear->bias && first >= 0 && n >= 0 && first + n <= linear->kernel->n_out);
     memcpy(linear->bias + first, bias, (size_t)n * sizeof *bias);
