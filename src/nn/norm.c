@@ -101,7 +101,9 @@ static void backward_columns(const struct ley_norm_backward *pass, int64_t n_row
         }
     }
     for (int i = 0; i < n; i++) {
-        pass->dscale[first + i] += (float)scale[i];
+        if (pass->dscale) {
+            pass->dscale[first + i] += (float)scale[i];
+        }
         if (pass->dbias) {
             pass->dbias[first + i] += (float)bias[i];
         }
@@ -119,7 +121,7 @@ static void backward(const struct ley_norm_backward *pass, int64_t n_rows, int n
         pass->statistics[2 * r + 1] = 1 / sqrt(sum_powers(x, n, mean, 2) / n + eps);
         backward_row(pass, r, n, takes_mean);
     }
-    if (!pass->dscale) {
+    if (!pass->dscale && !pass->dbias) {
         return;
     }
 #pragma omp parallel for schedule(static) if (n_rows >= ROWS_WORTH_THREADS)
