@@ -16,6 +16,7 @@
 #include "circuit/dac.h"
 #include "circuit/quantiser.h"
 #include "core/file.h"
+#include "core/hash.h"
 #include "core/map.h"
 #include "core/memory.h"
 #include "core/param.h"
@@ -53,4 +54,5 @@
 #include "tensor/npy.h"
 #include "tensor/tensor.h"
 #include "train/adamw.h"
+#include "train/checkpoint.h"
 #include "train/schedule.h"
