@@ -55,4 +55,6 @@
 #include "tensor/tensor.h"
 #include "train/adamw.h"
 #include "train/checkpoint.h"
+#include "train/dataset.h"
 #include "train/schedule.h"
+#include "train/text.h"
