@@ -22,16 +22,21 @@ struct fixture {
     struct ley_batch batch;
 };
 
-static void make(struct fixture *f, enum ley_family family, enum ley_nn_dtype dtype) {
+static void make_with(struct fixture *f, enum ley_family family, enum ley_nn_dtype dtype,
+                      const struct ley_parameter *extra, int n_extra) {
     f->config = random_config(family);
     const struct ley_weight_source source = random_source(&f->config);
-    ASSERT_OK(ley_net_create(&f->net, &f->config, &source, dtype, NULL, 0));
+    ASSERT_OK(ley_net_create(&f->net, &f->config, &source, dtype, extra, n_extra));
     f->p = ley_net_parameters(f->net);
     for (int i = 0; i < B * T; i++) {
         f->tokens[i] = (int32_t)random_between(1, (uint64_t)i, 0, 61);
         f->targets[i] = (int32_t)random_between(2, (uint64_t)i, -4, 61);
     }
     f->batch = (struct ley_batch){f->tokens, f->targets, B, T, {0, 0, 0}, NULL, 0};
+}
+
+static void make(struct fixture *f, enum ley_family family, enum ley_nn_dtype dtype) {
+    make_with(f, family, dtype, NULL, 0);
 }
 
 // What a batch costs, as its gradient weighs it.
@@ -65,7 +70,7 @@ static void check_directions(struct fixture *f) {
             norm += pow((double)direction[i], 2);
         }
         norm = sqrt(norm);
-        if (tensor->weight == LEY_WEIGHT_ATTN_K_BIAS) {
+        if (tensor->weight == LEY_WEIGHT_ATTN_K_BIAS || norm == 0) {
             assert_true(norm < 1e-6);
             continue;
         }
@@ -151,6 +156,64 @@ static void test_teacher(void **state) {
     }
     f.batch.weights = (struct ley_loss_weights){0.3, 0.7, 2};
     check_directions(&f);
+    ley_net_destroy(f.net);
+}
+
+// An attention of another kind, with a parameter of its own: a token sees its own value only, times
+// a gain of its layer.
+static float *gain(const struct ley_parameters *p, const struct ley_observation *seen,
+                   float *block) {
+    return block + ley_parameters_named(p, seen->layer ? "GAIN.1" : "GAIN.0")->offset;
+}
+
+static enum ley_status gain_forward(void *context, float *out, const struct ley_observation *seen) {
+    const struct ley_parameters *p = context;
+    int64_t D = seen->head_dim, Q = seen->n_query_heads * D;
+    assert_ptr_equal(out, seen->out);
+    for (int64_t i = 0; i < seen->n_batch * seen->n_tokens * Q; i++) {
+        int64_t kv_head = i % Q / D * seen->n_kv_heads / seen->n_query_heads;
+        out[i] = *gain(p, seen, p->value) * seen->v[i / Q * seen->stride + kv_head * D + i % D];
+    }
+    return LEY_OK;
+}
+
+static enum ley_status gain_backward(void *context, float *dq, float *dk, float *dv,
+                                     const float *dout, const struct ley_observation *seen) {
+    const struct ley_parameters *p = context;
+    int64_t D = seen->head_dim, Q = seen->n_query_heads * D, K = seen->n_kv_heads * D;
+    float factor = *gain(p, seen, p->value);
+    double sum = 0;
+    for (int64_t r = 0; r < seen->n_batch * seen->n_tokens; r++) {
+        memset(dq + r * seen->stride, 0, (size_t)Q * sizeof *dq);
+        memset(dk + r * seen->stride, 0, (size_t)K * sizeof *dk);
+        memset(dv + r * seen->stride, 0, (size_t)K * sizeof *dv);
+        for (int64_t i = 0; i < Q; i++) {
+            int64_t kv_head = i / D * seen->n_kv_heads / seen->n_query_heads;
+            dv[r * seen->stride + kv_head * D + i % D] += factor * dout[r * Q + i];
+            sum += (double)dout[r * Q + i] * (double)seen->out[r * Q + i] / (double)factor;
+        }
+    }
+    *gain(p, seen, p->gradient) += (float)sum;
+    return LEY_OK;
+}
+
+static void test_another_attention(void **state) {
+    (void)state;
+    const struct ley_parameter gains[2] = {
+        {.name = "GAIN.0", .n_rows = 1, .n_columns = 1, .trains = true},
+        {.name = "GAIN.1", .layer = 1, .n_rows = 1, .n_columns = 1, .trains = true}};
+    struct fixture f;
+    make_with(&f, LEY_FAMILY_LLAMA, LEY_NN_F32, gains, 2);
+    for (int l = 0; l < 2; l++) {
+        f.p->value[ley_parameters_named(f.p, gains[l].name)->offset] = 0.5f + (float)l;
+    }
+    double softmax = cost(&f);
+    const struct ley_attention_pass pass = {gain_forward, gain_backward, f.p};
+    ley_net_set_attention(f.net, &pass);
+    assert_true(cost(&f) != softmax);
+    check_directions(&f);
+    ley_net_set_attention(f.net, NULL);
+    assert_true(cost(&f) == softmax);
     ley_net_destroy(f.net);
 }
 
@@ -249,6 +312,7 @@ int main(void) {
         cmocka_unit_test(test_gradient_along_directions),
         cmocka_unit_test(test_loss_is_that_of_a_session),
         cmocka_unit_test(test_teacher),
+        cmocka_unit_test(test_another_attention),
         cmocka_unit_test(test_gradient_does_not_depend_on_threads),
         cmocka_unit_test(test_batches_add_up),
         cmocka_unit_test(test_frozen_tensors_get_no_gradient),
