@@ -17,7 +17,7 @@
 
 // GROUP: most rows of dW in one product, enough that packing x for each group costs little. TILE:
 // side of the squares that are transposed at a time. COLUMNS: of one task of the bias.
-enum { GROUP = 256, TILE = 32, COLUMNS = 16, PIECE = 1 << 14 };
+enum { GROUP = 256, TILE = 32, COLUMNS = 16 };
 
 void ley_outers_destroy(struct ley_outer *outers) {
     while (outers) {
@@ -145,11 +145,10 @@ static enum ley_status prepare(const void **b, struct ley_engine *engine, const 
             turn_tile(engine->dy, dy, dy_stride, n_rows, r, c, n_out, is_bf16);
         }
     }
-    *b = is_bf16 ? engine->dy_x : (const void *)x;
-#pragma omp parallel for schedule(static) if (is_bf16)
-    for (size_t i = 0; i < (is_bf16 ? n_x : 0); i += PIECE) {
-        size_t n = n_x - i < PIECE ? n_x - i : PIECE;
-        ley_bf16_from_float((uint16_t *)engine->dy_x + i, x + i, n);
+    *b = x;
+    if (is_bf16) {
+        ley_bf16_from_float(engine->dy_x, x, n_x);
+        *b = engine->dy_x;
     }
     return LEY_OK;
 }
