@@ -9,6 +9,7 @@
 #include "array/hardware.h"
 #include "array/tile.h"
 #include "attention/attention.h"
+#include "attention/heads.h"
 #include "attention/scaler.h"
 #include "attention/scaler_set.h"
 #include "attention/stream.h"

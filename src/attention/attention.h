@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "array/hardware.h"
+#include "attention/heads.h"
 #include "attention/scaler.h"
 
 struct ley_ledger;
@@ -61,14 +62,21 @@ struct ley_progress {
     void *context;
 };
 
-// Runs T tokens of B sequences: q (B, Hq, T, D), k and v (B, Hkv, T, D), as they come from the
-// projections, to out (B, Hq, T, D). Threads share the heads; results do not depend on their
-// number. trace, ledger (added to) and progress may be NULL. Fails for memory or when stopped.
-LEY_MUST_CHECK enum ley_status
-ley_attention_forward(double *out, const struct ley_attention *attention, const double *q,
-                      const double *k, const double *v, int64_t n_batch, int64_t n_tokens,
-                      const struct ley_attention_trace *trace, struct ley_ledger *ledger,
-                      const struct ley_progress *progress);
+// What to compute: q (B, Hq, T, D), k and v (B, Hkv, T, D) as they come from the projections, to
+// out (B, Hq, T, D). trace, ledger (added to) and progress may be NULL.
+struct ley_attention_call {
+    struct ley_heads q, k, v;
+    struct ley_heads_out out;
+    int64_t n_batch, n_tokens;
+    const struct ley_attention_trace *trace;
+    struct ley_ledger *ledger;
+    const struct ley_progress *progress;
+};
+
+// Runs T tokens of B sequences. Threads share the heads; results do not depend on their number.
+// Fails for memory or when stopped.
+LEY_MUST_CHECK enum ley_status ley_attention_forward(const struct ley_attention *attention,
+                                                     const struct ley_attention_call *call);
 
 #ifdef __cplusplus
 }

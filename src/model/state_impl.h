@@ -20,7 +20,6 @@ struct ley_activations {
     float *attended;          // (R, Q)
     float *ffn_in, *ffn_out;  // (R, F or 2 F), (R, F)
     float *turn;              // (T, rope_dim)
-    double *q, *k, *v, *out;  // analog: (B, H, T, D)
 };
 
 struct ley_session {

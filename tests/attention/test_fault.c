@@ -10,8 +10,9 @@ static enum ley_status run_everything(void) {
     struct ley_ledger ledger = {0};
     LEY_TRY(ley_hardware_load(&hardware, "cmos"));
     LEY_TRY(ley_attention_create(&attention, &hardware, &(struct ley_attention_shape){2, 1, 4}));
-    enum ley_status status =
-        ley_attention_forward(out, attention, q, kv, kv, 1, 6, NULL, &ledger, NULL);
+    struct ley_attention_call call = packed_call(out, q, kv, kv, &attention->shape, 1, 6);
+    call.ledger = &ledger;
+    enum ley_status status = ley_attention_forward(attention, &call);
     if (status == LEY_OK) {
         status = ley_stream_create(&stream, attention, 2);
         if (status == LEY_OK) {
@@ -47,9 +48,10 @@ static void test_steps_do_not_allocate(void **state) {
     ASSERT_OK(ley_hardware_load(&hardware, "paper"));
     ASSERT_OK(ley_attention_create(&attention, &hardware, &(struct ley_attention_shape){2, 1, 4}));
     ASSERT_OK(ley_stream_create(&stream, attention, 1));
+    struct ley_attention_call call = packed_call(out, q, kv, kv, &attention->shape, 1, 1);
     counting_reset(0, false);
     for (int t = 0; t < 100; t++) {
-        ley_stream_step(out, stream, q, kv, kv, t * 1e-6, NULL, NULL);
+        ley_stream_step(stream, &call, t * 1e-6);
     }
     assert_int_equal(counting.n_calls, 0);
     ley_stream_destroy(stream);

@@ -71,8 +71,9 @@ static void run(struct oracle_case *oracle, const char *model) {
                                         .phi = oracle->phi,
                                         .a = oracle->a,
                                         .out_code = oracle->code};
-    ASSERT_OK(ley_attention_forward(oracle->out, attention, q, k, v, oracle->shape[0], T, &trace,
-                                    NULL, NULL));
+    struct ley_attention_call call = packed_call(oracle->out, q, k, v, &shape, oracle->shape[0], T);
+    call.trace = &trace;
+    ASSERT_OK(ley_attention_forward(attention, &call));
     ley_free(q);
     ley_free(k);
     ley_free(v);
@@ -244,7 +245,9 @@ static void check_npz(const char *name, bool is_negated) {
     double *our_phi = ley_alloc((size_t)n, sizeof(double));
     struct ley_attention *attention = make_npz_attention(is_negated);
     struct ley_attention_trace trace = {.n_tokens = 64, .s = our_s, .phi = our_phi};
-    ASSERT_OK(ley_attention_forward(our_out, attention, q, k, v, 10, 64, &trace, NULL, NULL));
+    struct ley_attention_call call = packed_call(our_out, q, k, v, &attention->shape, 10, 64);
+    call.trace = &trace;
+    ASSERT_OK(ley_attention_forward(attention, &call));
     for (int64_t i = 0; i < n; i++) {
         our_s[i] *= 80;
     }
