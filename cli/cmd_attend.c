@@ -125,6 +125,10 @@ static enum ley_status set_number(struct ley_hardware *hardware, const char *key
 // Plain options come after the preset and --set: they are what a comparison varies.
 static enum ley_status load_hardware(struct ley_hardware *hardware, const struct options *options) {
     LEY_TRY(session_hardware(hardware, &options->hw));
+    // This command is the reference: nobody waits for it, and traces are to be exact.
+    if (hardware->array.arithmetic == LEY_ARITHMETIC_AUTO) {
+        hardware->array.arithmetic = LEY_ARITHMETIC_DOUBLE;
+    }
     if (options->window >= 0) {
         LEY_TRY(set_number(hardware, "array.window", options->window));
     }

@@ -13,6 +13,8 @@
 #include "attention/heads.h"
 #include "attention/scaler.h"
 
+struct ley_fixed;
+struct ley_kernels;
 struct ley_ledger;
 
 #ifdef __cplusplus
@@ -29,6 +31,9 @@ struct ley_attention {
     struct ley_attention_shape shape;
     struct ley_cell *cell;
     struct ley_scaler *scaler[LEY_N_SIGNALS]; // [signal][head], see ley_attention_n_heads
+    // The chip in integers (M21), when array.arithmetic is fixed, or auto and it fits; else NULL.
+    struct ley_fixed *fixed;
+    const struct ley_kernels *kernels; // ley_kernels_select(); may be replaced by another table
 };
 
 // Checks the hardware, resolves its cell, sets initial scalers (S4.1). `hardware` is copied.

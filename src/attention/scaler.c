@@ -18,11 +18,15 @@ struct ley_scaler ley_scaler_initial(enum ley_signal signal, double v_ref_v) {
     return (struct ley_scaler){.a = 1, .b = is_stored ? v_ref_v : 0};
 }
 
+// The floor keeps the sign: a scaler can shrink a signal to nothing, but not mirror it.
+double ley_scaler_slope(const struct ley_scaler *scaler) {
+    return scaler->a > smallest_a ? scaler->a : smallest_a;
+}
+
 // M18
 void ley_scale(double *out, const double *in, int n, const struct ley_scaler *scaler,
                struct ley_ledger *ledger) {
-    // The floor keeps the sign: a scaler can shrink a signal to nothing, but not mirror it.
-    double a = scaler->a > smallest_a ? scaler->a : smallest_a;
+    double a = ley_scaler_slope(scaler);
     for (int i = 0; i < n; i++) {
         out[i] = a * in[i] + scaler->b;
     }

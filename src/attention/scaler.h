@@ -24,6 +24,9 @@ const char *ley_signal_name(enum ley_signal signal);
 // 0..v_dd by b = v_ref.
 struct ley_scaler ley_scaler_initial(enum ley_signal signal, double v_ref_v);
 
+// a as it acts: not below 1e-20.
+double ley_scaler_slope(const struct ley_scaler *scaler);
+
 // out[i] = max(a, 1e-20) * in[i] + b, i = 0..n-1. Counts n operations in `ledger` (may be NULL).
 void ley_scale(double *out, const double *in, int n, const struct ley_scaler *scaler,
                struct ley_ledger *ledger);

@@ -12,6 +12,7 @@
 #include "array/clock.h"
 #include "array/tile.h"
 #include "attention/attention.h"
+#include "attention/fixed_impl.h"
 #include "attention/trace_impl.h"
 #include "circuit/dac.h"
 #include "core/memory.h"
@@ -211,6 +212,9 @@ static enum ley_status prepare(struct run *run, struct scratch **scratch, int n_
 // A stopped run leaves `out` half written and the ledger as it was.
 enum ley_status ley_attention_forward(const struct ley_attention *attention,
                                       const struct ley_attention_call *call) {
+    if (attention->fixed) {
+        return ley_fixed_forward(attention, call);
+    }
     const struct ley_hardware *hardware = &attention->hardware;
     int64_t n_pairs = call->n_batch * attention->shape.n_kv_heads;
     struct run run = {

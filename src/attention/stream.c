@@ -2,6 +2,7 @@
 #include "attention/stream.h"
 
 #include "array/bank.h"
+#include "attention/fixed_impl.h"
 #include "attention/trace_impl.h"
 #include "core/assert.h"
 #include "core/memory.h"
@@ -11,8 +12,9 @@ struct ley_stream {
     const struct ley_attention *attention;
     int64_t n_pairs; // sequences * key-value heads
     int64_t n_tokens;
-    struct ley_bank **bank; // [pair]
-    double *x;              // scratch (2, D)
+    struct ley_bank **bank;         // [pair]
+    double *x;                      // scratch (2, D)
+    struct ley_fixed_stream *fixed; // instead of the banks, when the attention is in integers
 };
 
 // All memory of a stream is made here: a step allocates nothing.
@@ -26,6 +28,15 @@ enum ley_status ley_stream_create(struct ley_stream **stream, const struct ley_a
     }
     made->attention = attention;
     made->n_pairs = n_batch * attention->shape.n_kv_heads;
+    if (attention->fixed) {
+        enum ley_status status = ley_fixed_stream_create(&made->fixed, attention, n_batch);
+        if (status != LEY_OK) {
+            ley_stream_destroy(made);
+            return status;
+        }
+        *stream = made;
+        return LEY_OK;
+    }
     made->x = ley_alloc(2 * head_dim, sizeof *made->x);
     made->bank = ley_alloc((size_t)made->n_pairs, sizeof(struct ley_bank *));
     enum ley_status status = LEY_OK;
@@ -52,6 +63,7 @@ void ley_stream_destroy(struct ley_stream *stream) {
     for (int64_t pair = 0; stream->bank && pair < stream->n_pairs; pair++) {
         ley_bank_destroy(stream->bank[pair]);
     }
+    ley_fixed_stream_destroy(stream->fixed);
     ley_free(stream->bank);
     ley_free(stream->x);
     ley_free(stream);
@@ -98,6 +110,11 @@ void ley_stream_step(struct ley_stream *stream, const struct ley_attention_call 
     const struct ley_attention_shape *shape = &stream->attention->shape;
     int64_t n_group = shape->n_query_heads / shape->n_kv_heads;
     LEY_ASSERT(call->n_tokens == 1);
+    if (stream->fixed) {
+        ley_fixed_stream_step(stream->fixed, call, t_s);
+        stream->n_tokens++;
+        return;
+    }
     for (int64_t pair = 0; pair < stream->n_pairs; pair++) {
         write_token(stream, call, pair, 0, t_s, call->trace);
         for (int64_t head = pair * n_group; head < (pair + 1) * n_group; head++) {
@@ -110,6 +127,11 @@ void ley_stream_step(struct ley_stream *stream, const struct ley_attention_call 
 // No reads: neither queries nor scores are counted.
 void ley_stream_write(struct ley_stream *stream, const struct ley_attention_call *call, int64_t t,
                       double t_s) {
+    if (stream->fixed) {
+        ley_fixed_stream_write(stream->fixed, call, t, t_s);
+        stream->n_tokens++;
+        return;
+    }
     for (int64_t pair = 0; pair < stream->n_pairs; pair++) {
         write_token(stream, call, pair, t, t_s, NULL);
     }
@@ -118,10 +140,14 @@ void ley_stream_write(struct ley_stream *stream, const struct ley_attention_call
 
 // Cells keep their charge; no column counts as written (bank.c).
 void ley_stream_reset(struct ley_stream *stream) {
+    stream->n_tokens = 0;
+    if (stream->fixed) {
+        ley_fixed_stream_reset(stream->fixed);
+        return;
+    }
     for (int64_t pair = 0; pair < stream->n_pairs; pair++) {
         ley_bank_reset(stream->bank[pair]);
     }
-    stream->n_tokens = 0;
 }
 
 int64_t ley_stream_n_tokens(const struct ley_stream *stream) {

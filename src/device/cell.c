@@ -7,6 +7,7 @@
 #include "device/cell.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "core/assert.h"
 #include "core/memory.h"
@@ -121,4 +122,19 @@ double ley_cell_current(const struct ley_cell *cell, double u_v) {
 
 float ley_cell_current_f32(const struct ley_cell *cell, float u_v) {
     return cell->ops->current_f32(cell, u_v);
+}
+
+// A table has no coefficients.
+bool ley_cell_polynomial(const struct ley_cell *cell, double p_a[4]) {
+    switch (cell->spec.law) {
+    case LEY_CELL_LINEAR:
+        p_a[0] = p_a[2] = p_a[3] = 0;
+        p_a[1] = cell->spec.slope_a_per_v;
+        return true;
+    case LEY_CELL_CUBIC:
+        memcpy(p_a, cell->spec.p_a, sizeof cell->spec.p_a);
+        return true;
+    default:
+        return false;
+    }
 }

@@ -5,6 +5,8 @@
 //     i = law(u * u_scale) * i_scale                                             [A]     (M3, M7)
 // into its bit line, where (u_scale, i_scale) is what leakage has left after the cell's age.
 #pragma once
+#include <stdbool.h>
+
 #include "core/param.h"
 #include "core/status.h"
 
@@ -58,6 +60,9 @@ double ley_cell_current(const struct ley_cell *cell, double u_v);
 
 // The same law in float32 arithmetic throughout.
 float ley_cell_current_f32(const struct ley_cell *cell, float u_v);
+
+// p[i], i = 0..3: the coefficients of u^i [A/V^i] when the law is a polynomial in u; else false.
+bool ley_cell_polynomial(const struct ley_cell *cell, double p_a[4]);
 
 #ifdef __cplusplus
 }

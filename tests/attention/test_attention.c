@@ -121,7 +121,7 @@ static void check_both_ways(struct ley_hardware *hardware, struct ley_attention_
     ley_attention_destroy(attention);
 }
 
-// Random shapes, all laws, both arithmetics and modes, leakage, grouped heads, up to three laps.
+// Random shapes, all laws, arithmetics and modes, leakage, grouped heads, up to three laps.
 static void test_sequence_equals_bank(void **state) {
     (void)state;
     static const char *const presets[] = {"paper", "paper-linear", "cmos", "ideal", "osfet"};
@@ -133,7 +133,7 @@ static void test_sequence_equals_bank(void **state) {
         hardware.array.ring = seed % 3 == 0 ? window + (int)random_between(seed, 2, 0, 20) : 0;
         hardware.array.n_columns = (int)random_between(seed, 3, 1, 20);
         hardware.array.n_rows = (int)random_between(seed, 4, 1, 20);
-        hardware.array.arithmetic = seed % 7 == 0;
+        hardware.array.arithmetic = (int)(seed / 5 % 3); // auto, double, float
         hardware.cell.leakage = (int)(seed % 3);
         hardware.cell.tau_s = hardware.time.token_period_s / random_between(seed, 5, 1e-4, 0.2);
         int n_kv = (int)random_between(seed, 6, 1, 3), n_group = (int)random_between(seed, 7, 1, 4);

@@ -142,6 +142,7 @@ static void set_attention(struct ley_model *model, const struct oracle_case *c,
     }
     struct ley_hardware hardware;
     ASSERT_OK(ley_hardware_load(&hardware, c->preset));
+    hardware.array.arithmetic = LEY_ARITHMETIC_DOUBLE; // the definition: a tie is a whole level
     hardware.array.window = c->window;
     hardware.array.ring = c->window;
     hardware.cell.tau_s = hardware.time.token_period_s / 1.6e-4; // decay_factor of meta.json
