@@ -17,8 +17,9 @@ static int64_t v_bytes(const struct ley_code_tiles *tiles) {
     return (int64_t)tiles->n_columns * tiles->n_rows;
 }
 
-enum ley_status ley_code_tiles_create(struct ley_code_tiles *tiles, const struct ley_fixed *fixed,
-                                      int64_t n_tiles) {
+// What stale memory holds has no effect: a column without a token gets no pulse.
+size_t ley_code_tiles_place(struct ley_code_tiles *tiles, const struct ley_fixed *fixed,
+                            int64_t n_tiles, void *block) {
     *tiles = (struct ley_code_tiles){
         .fixed = fixed,
         .n_tiles = n_tiles,
@@ -26,27 +27,14 @@ enum ley_status ley_code_tiles_create(struct ley_code_tiles *tiles, const struct
         .n_groups = round_up(fixed->head_dim, 8) / 4,
         .n_rows = round_up(fixed->head_dim, LEY_LANES),
     };
-    size_t n_columns = (size_t)n_tiles * (size_t)tiles->n_columns;
+    size_t n_columns = (size_t)n_tiles * (size_t)tiles->n_columns, at = 0;
     size_t n_terms = 1 + (size_t)fixed->n_terms;
-    tiles->k = ley_alloc((size_t)n_tiles, (size_t)k_bytes(tiles));
-    tiles->v = ley_alloc((size_t)n_tiles, (size_t)v_bytes(tiles));
-    tiles->histogram = ley_alloc(n_columns, LEY_LEVELS * sizeof *tiles->histogram);
-    tiles->net = ley_alloc(n_columns, n_terms * sizeof *tiles->net);
-    tiles->size = ley_alloc(n_columns, n_terms * sizeof *tiles->size);
-    if (!tiles->k || !tiles->v || !tiles->histogram || !tiles->net || !tiles->size) {
-        ley_code_tiles_destroy(tiles);
-        return ley_fail_memory("codes of cells", n_columns, 2 * (size_t)fixed->head_dim);
-    }
-    return LEY_OK;
-}
-
-void ley_code_tiles_destroy(struct ley_code_tiles *tiles) {
-    ley_free(tiles->k);
-    ley_free(tiles->v);
-    ley_free(tiles->histogram);
-    ley_free(tiles->net);
-    ley_free(tiles->size);
-    *tiles = (struct ley_code_tiles){0};
+    tiles->k = ley_cut(block, &at, (size_t)n_tiles * (size_t)k_bytes(tiles));
+    tiles->v = ley_cut(block, &at, (size_t)n_tiles * (size_t)v_bytes(tiles));
+    tiles->histogram = ley_cut(block, &at, n_columns * LEY_LEVELS * sizeof *tiles->histogram);
+    tiles->net = ley_cut(block, &at, n_columns * n_terms * sizeof *tiles->net);
+    tiles->size = ley_cut(block, &at, n_columns * n_terms * sizeof *tiles->size);
+    return at;
 }
 
 // Place of a column's first four codes of K; the next four are 4 n_columns bytes on.

@@ -4,6 +4,8 @@
 // as the kernels read them (kernel.h: groups of four depths), K with the head's width as depth, V
 // with the tokens as depth. Padding has code 0 and is given no pulse.
 #pragma once
+#include <stddef.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "array/fixed.h"
@@ -24,12 +26,10 @@ struct ley_code_tiles {
     int32_t *net, *size;
 };
 
-// Makes empty tiles. `fixed` must outlive them. On failure nothing is left to free.
-LEY_MUST_CHECK enum ley_status
-ley_code_tiles_create(struct ley_code_tiles *tiles, const struct ley_fixed *fixed, int64_t n_tiles);
-
-// Frees what there is; zeroed tiles are accepted.
-void ley_code_tiles_destroy(struct ley_code_tiles *tiles);
+// Lays out empty tiles in a block of memory of any content, borrowed, 64-byte aligned; with NULL it
+// only measures. Returns the bytes needed. `fixed` must outlive the tiles.
+size_t ley_code_tiles_place(struct ley_code_tiles *tiles, const struct ley_fixed *fixed,
+                            int64_t n_tiles, void *block);
 
 // Stores a token (head_dim codes of k and of v) in a column, replacing what was there.
 void ley_code_tiles_write(struct ley_code_tiles *tiles, int64_t tile, int column,

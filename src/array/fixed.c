@@ -265,10 +265,12 @@ static double largest_coefficient(const struct ley_fixed *fixed, const struct ba
 
 // Sums that could leave 32 bits (kernel.h): outputs of a tile, and tallies of a row of scores.
 static enum ley_status check_bounds(const struct ley_fixed *fixed, const struct basis *basis) {
-    double a[1 + LEY_MAX_TERMS], most_a = 0, n = fixed->hardware->array.n_columns;
+    double a[1 + LEY_MAX_TERMS], most_a = 0, most_constant = 0;
+    double n = fixed->hardware->array.n_columns;
     for (int64_t lag = 0; lag<fixed->n_lags; lag += fixed->n_lags> 1 ? fixed->n_lags - 1 : 1) {
         coefficients(a, basis, fixed, decay_at(fixed, lag));
         double sum = fabs(a[0]);
+        most_constant = fmax(most_constant, sum);
         for (int j = 0; j < basis->n_terms; j++) {
             int most = 0;
             for (int k = 0; k < LEY_LEVELS; k++) {
@@ -280,7 +282,7 @@ static enum ley_status check_bounds(const struct ley_fixed *fixed, const struct 
     }
     double total = n * most_a / fixed->weight_a;
     double tally = n * 0x1p14 * fixed->head_dim * most_a / fixed->hardware->converter.score_i_sat_a;
-    if (!(total < 0x1p30) || !(tally < 0x1p30)) {
+    if (!(total < 0x1p30) || !(tally < 0x1p30) || !(most_constant < 0x1p21 * fixed->weight_a)) {
         return ley_fail(LEY_E_ARGUMENT,
                         "array.arithmetic fixed: %d columns of %d cells make sums beyond 32 bits; "
                         "use fewer array.columns, or float",

@@ -10,48 +10,23 @@
 #include "core/memory.h"
 #include "event/ledger.h"
 
-// Cuts the next n bytes from a block, in steps of a cache line; from NULL it only measures.
-static void *cut(char *block, size_t *at, size_t n) {
-    void *piece = block ? block + *at : NULL;
-    *at += (n + 63) / 64 * 64;
-    return piece;
-}
-
-// Addresses of all arrays in a block; returns its size.
-static size_t lay_out(struct ley_fixed_work *work, const struct ley_code_tiles *tiles,
-                      char *block) {
+size_t ley_fixed_work_place(struct ley_fixed_work *work, const struct ley_code_tiles *tiles,
+                            void *block) {
     size_t rows = LEY_BLOCK_ROWS, columns = (size_t)tiles->n_columns, at = 0;
     size_t width = (size_t)tiles->n_rows, terms = (size_t)tiles->fixed->n_terms;
     size_t depth = 4 * (size_t)tiles->n_groups;
-    work->x = cut(block, &at, terms * rows * columns * sizeof(int32_t));
-    work->plane = cut(block, &at, terms * 2 * rows * columns);
-    work->sum = cut(block, &at, 2 * rows * width * sizeof(int32_t));
-    work->constant = cut(block, &at, rows * sizeof(int32_t));
-    work->code = cut(block, &at, rows * width * sizeof(int32_t));
-    work->column_weight = cut(block, &at, (1 + terms) * columns * sizeof(int32_t));
-    work->s = cut(block, &at, rows * columns * sizeof(float));
-    work->phi = cut(block, &at, rows * columns * sizeof(float));
-    work->a = cut(block, &at, rows * width * sizeof(float));
-    work->total = cut(block, &at, rows * width * sizeof(float));
-    work->bytes = cut(block, &at, columns * (depth > width ? depth : width));
+    work->x = ley_cut(block, &at, terms * rows * columns * sizeof(int32_t));
+    work->plane = ley_cut(block, &at, terms * 2 * rows * columns);
+    work->sum = ley_cut(block, &at, 2 * rows * width * sizeof(int32_t));
+    work->constant = ley_cut(block, &at, rows * sizeof(int32_t));
+    work->code = ley_cut(block, &at, rows * width * sizeof(int32_t));
+    work->column_weight = ley_cut(block, &at, (1 + terms) * columns * sizeof(int32_t));
+    work->s = ley_cut(block, &at, rows * columns * sizeof(float));
+    work->phi = ley_cut(block, &at, rows * columns * sizeof(float));
+    work->a = ley_cut(block, &at, rows * width * sizeof(float));
+    work->total = ley_cut(block, &at, rows * width * sizeof(float));
+    work->bytes = ley_cut(block, &at, columns * (depth > width ? depth : width));
     return at;
-}
-
-enum ley_status ley_fixed_work_create(struct ley_fixed_work *work,
-                                      const struct ley_code_tiles *tiles) {
-    size_t n = lay_out(work, tiles, NULL) + 64;
-    work->block = ley_alloc(1, n);
-    if (!work->block) {
-        return ley_fail_memory("work of a tile", 1, n);
-    }
-    char *first = work->block;
-    lay_out(work, tiles, first + (64 - (uintptr_t)first % 64) % 64);
-    return LEY_OK;
-}
-
-void ley_fixed_work_destroy(struct ley_fixed_work *work) {
-    ley_free(work->block);
-    work->block = NULL;
 }
 
 void ley_fixed_begin(struct ley_fixed_work *work, const struct ley_code_tiles *tiles, int n_rows) {

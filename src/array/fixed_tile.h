@@ -18,7 +18,6 @@ struct ley_fixed_work {
     float *s, *phi, *a, *total; // total: (LEY_BLOCK_ROWS, n_rows) sums over tiles, in codes
     uint8_t *plane;
     int8_t *bytes;
-    void *block;
 };
 
 // What was counted in integers; adds up in any order.
@@ -41,12 +40,9 @@ struct ley_fixed_read {
     const int64_t *lag;
 };
 
-// Makes room for blocks of queries on tiles of this shape. On failure nothing is left to free.
-LEY_MUST_CHECK enum ley_status ley_fixed_work_create(struct ley_fixed_work *work,
-                                                     const struct ley_code_tiles *tiles);
-
-// Zeroed work is accepted.
-void ley_fixed_work_destroy(struct ley_fixed_work *work);
+// Lays the arrays out for tiles of this shape, as ley_code_tiles_place does.
+size_t ley_fixed_work_place(struct ley_fixed_work *work, const struct ley_code_tiles *tiles,
+                            void *block);
 
 // Starts a block of queries: sums over tiles are 0.
 void ley_fixed_begin(struct ley_fixed_work *work, const struct ley_code_tiles *tiles, int n_rows);

@@ -13,6 +13,7 @@
 #include "attention/heads.h"
 #include "attention/scaler.h"
 
+struct ley_attention_work;
 struct ley_fixed;
 struct ley_kernels;
 struct ley_ledger;
@@ -76,7 +77,15 @@ struct ley_attention_call {
     const struct ley_attention_trace *trace;
     struct ley_ledger *ledger;
     const struct ley_progress *progress;
+    // Memory to work in, kept for the next call; NULL: taken and given back by the call.
+    struct ley_attention_work *work;
 };
+
+// Makes an empty work: it grows to what the calls that are given it need. One call at a time.
+LEY_MUST_CHECK enum ley_status ley_attention_work_create(struct ley_attention_work **work);
+
+// NULL is accepted.
+void ley_attention_work_destroy(struct ley_attention_work *work);
 
 // Runs T tokens of B sequences. Threads share the heads; results do not depend on their number.
 // Fails for memory or when stopped.

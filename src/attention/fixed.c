@@ -9,7 +9,7 @@
 // The same double arithmetic as scaler.c and dac.c: codes are equal to those of the reference.
 void ley_fixed_encode(uint8_t *code, int n, const struct ley_attention *attention,
                       const struct ley_heads *heads, const struct ley_fixed_row *row,
-                      const struct ley_attention_trace *trace, double *scratch) {
+                      const struct ley_attention_trace *trace) {
     const struct ley_hardware *hardware = &attention->hardware;
     const struct ley_scaler *scaler = &attention->scaler[row->signal][row->h];
     bool is_query = row->signal == LEY_SIGNAL_Q;
@@ -17,10 +17,11 @@ void ley_fixed_encode(uint8_t *code, int n, const struct ley_attention *attentio
                                     ? ley_pulse_grid(&hardware->converter)
                                     : ley_write_grid(&hardware->converter, hardware->cell.v_dd_v);
     int head_dim = attention->shape.head_dim;
-    ley_heads_get(scratch, heads, row->b, row->h, row->t, head_dim);
+    int64_t at = row->b * heads->batch + row->h * heads->head + row->t * heads->token;
     const struct ley_encode encode = {
         .n = head_dim,
-        .x = scratch,
+        .f64 = heads->f64 ? heads->f64 + at : NULL,
+        .f32 = heads->f32 ? heads->f32 + at : NULL,
         .a = ley_scaler_slope(scaler),
         .b = scaler->b,
         .high = grid.high,

@@ -23,7 +23,6 @@ void ley_fixed_stream_write(struct ley_fixed_stream *stream, const struct ley_at
 void ley_fixed_stream_reset(struct ley_fixed_stream *stream);
 
 // Scales and converts one token of a head (M18, M8, M9): code[n], padded with 0 beyond head_dim.
-// `index` is the head of the trace's arrays, `row` room for head_dim doubles.
 struct ley_fixed_row {
     enum ley_signal signal;
     int64_t b, h, t; // of the call
@@ -31,7 +30,7 @@ struct ley_fixed_row {
 };
 void ley_fixed_encode(uint8_t *code, int n, const struct ley_attention *attention,
                       const struct ley_heads *heads, const struct ley_fixed_row *row,
-                      const struct ley_attention_trace *trace, double *scratch);
+                      const struct ley_attention_trace *trace);
 
 // Sum of n codes; exact.
 float ley_fixed_pulse_sum(const uint8_t *code, int n);

@@ -35,6 +35,12 @@ struct worker {
     int64_t *lag;                     // (columns)
 };
 
+// Memory of a call: one block, kept from call to call when the caller wants it.
+struct ley_attention_work {
+    char *block;
+    size_t n_bytes;
+};
+
 // Codes of token t of one bank, into its tile.
 static void store_token(struct worker *worker, const struct run *run, int64_t pair, int64_t t) {
     const struct ley_attention *attention = run->attention;
@@ -43,23 +49,21 @@ static void store_token(struct worker *worker, const struct run *run, int64_t pa
     int n_columns = attention->hardware.array.n_columns;
     uint8_t *k = run->k + (pair * run->n_tokens + t) * run->depth;
     struct ley_fixed_row row = {LEY_SIGNAL_K, pair / n_kv, pair % n_kv, t, t};
-    ley_fixed_encode(k, run->depth, attention, &run->call->k, &row, run->call->trace, worker->row);
+    ley_fixed_encode(k, run->depth, attention, &run->call->k, &row, run->call->trace);
     row.signal = LEY_SIGNAL_V;
-    ley_fixed_encode(worker->v, run->depth, attention, &run->call->v, &row, run->call->trace,
-                     worker->row);
+    ley_fixed_encode(worker->v, run->depth, attention, &run->call->v, &row, run->call->trace);
     int64_t tile = t / ring * run->n_tiles + t % ring / n_columns;
     ley_code_tiles_write(&run->tiles[pair], tile, (int)(t % ring % n_columns), k, worker->v);
 }
 
 // Codes of all queries of one head.
-static void encode_queries(struct worker *worker, const struct run *run, int64_t head) {
+static void encode_queries(const struct run *run, int64_t head) {
     const struct ley_attention *attention = run->attention;
     int64_t n_q = attention->shape.n_query_heads;
     for (int64_t t = 0; t < run->n_tokens; t++) {
         uint8_t *q = run->q + (head * run->n_tokens + t) * run->depth;
         const struct ley_fixed_row row = {LEY_SIGNAL_Q, head / n_q, head % n_q, t, t};
-        ley_fixed_encode(q, run->depth, attention, &run->call->q, &row, run->call->trace,
-                         worker->row);
+        ley_fixed_encode(q, run->depth, attention, &run->call->q, &row, run->call->trace);
         run->q_sum[head * run->n_tokens + t] = ley_fixed_pulse_sum(q, run->depth);
     }
 }
@@ -223,7 +227,7 @@ static bool run_all(struct worker *worker, const struct run *run) {
         struct worker *mine = &worker[omp_get_thread_num()];
 #pragma omp for schedule(dynamic) nowait
         for (int64_t head = 0; head < run->n_heads; head++) {
-            encode_queries(mine, run, head);
+            encode_queries(run, head);
         }
 #pragma omp for schedule(dynamic)
         for (int64_t i = 0; i < run->n_pairs * n_steps; i++) {
@@ -258,72 +262,55 @@ static bool run_all(struct worker *worker, const struct run *run) {
     return !is_stopped;
 }
 
-// Scratch of one thread; on failure the caller releases what there is.
-static enum ley_status create_worker(struct worker *worker, const struct run *run) {
+// Lays out the scratch of one thread at *at of the block.
+static void place_worker(struct worker *worker, const struct run *run, void *block, size_t *at) {
     const struct ley_code_tiles *tiles = &run->tiles[0];
     size_t depth = (size_t)run->depth, n_columns = (size_t)tiles->n_columns;
     size_t n_masked = LEY_BLOCK_ROWS * (1 + (size_t)run->attention->fixed->n_terms) * n_columns;
-    worker->row = ley_alloc(depth, sizeof(double));
-    worker->v = ley_alloc(depth, 1);
-    worker->powers = ley_alloc(4 * depth, sizeof(double));
-    worker->weighted = ley_alloc(depth, sizeof(double));
-    worker->masked = ley_alloc(n_masked, sizeof(float));
-    worker->masked_magnitude = ley_alloc(n_masked, sizeof(float));
-    worker->lag = ley_alloc(n_columns, sizeof(int64_t));
-    if (!worker->row || !worker->v || !worker->powers || !worker->weighted || !worker->masked ||
-        !worker->masked_magnitude || !worker->lag) {
-        return ley_fail_memory("attention of one thread", n_masked, sizeof(float));
-    }
-    return ley_fixed_work_create(&worker->work, tiles);
+    worker->row = ley_cut(block, at, depth * sizeof(double));
+    worker->v = ley_cut(block, at, depth);
+    worker->powers = ley_cut(block, at, 4 * depth * sizeof(double));
+    worker->weighted = ley_cut(block, at, depth * sizeof(double));
+    worker->masked = ley_cut(block, at, n_masked * sizeof(float));
+    worker->masked_magnitude = ley_cut(block, at, n_masked * sizeof(float));
+    worker->lag = ley_cut(block, at, n_columns * sizeof(int64_t));
+    worker->tally = (struct ley_fixed_tally){0};
+    *at += ley_fixed_work_place(&worker->work, tiles, block ? (char *)block + *at : NULL);
 }
 
-static void destroy_workers(struct worker *worker, int n) {
-    for (int i = 0; worker && i < n; i++) {
-        ley_fixed_work_destroy(&worker[i].work);
-        ley_free(worker[i].row);
-        ley_free(worker[i].v);
-        ley_free(worker[i].powers);
-        ley_free(worker[i].weighted);
-        ley_free(worker[i].masked);
-        ley_free(worker[i].masked_magnitude);
-        ley_free(worker[i].lag);
-    }
-    ley_free(worker);
-}
-
-// Everything that can fail; destroy() releases what there is.
-static enum ley_status create(struct run *run, struct worker **worker, int n_threads) {
-    size_t rows = (size_t)(run->n_heads * run->n_tokens);
+// Lays out everything; returns the bytes needed. run->tiles and worker are outside the block.
+static size_t place(struct run *run, struct worker *worker, int n_threads, void *block) {
+    size_t rows = (size_t)(run->n_heads * run->n_tokens), at = 0;
     size_t k_rows = (size_t)(run->n_pairs * run->n_tokens), depth = (size_t)run->depth;
-    run->tiles = ley_alloc((size_t)run->n_pairs, sizeof *run->tiles);
-    run->q = ley_alloc(rows, depth);
-    run->k = ley_alloc(k_rows, depth);
-    run->q_sum = ley_alloc(rows, sizeof(float));
-    run->k_charge = ley_alloc((size_t)run->n_pairs, sizeof(double));
-    *worker = ley_alloc((size_t)n_threads, sizeof **worker);
-    if (!run->tiles || !run->q || !run->k || !run->q_sum || !run->k_charge || !*worker) {
-        return ley_fail_memory("codes of a sequence", rows + k_rows, depth);
-    }
+    run->q = ley_cut(block, &at, rows * depth);
+    run->k = ley_cut(block, &at, k_rows * depth);
+    run->q_sum = ley_cut(block, &at, rows * sizeof(float));
+    run->k_charge = ley_cut(block, &at, (size_t)run->n_pairs * sizeof(double));
     for (int64_t pair = 0; pair < run->n_pairs; pair++) {
-        LEY_TRY(ley_code_tiles_create(&run->tiles[pair], run->attention->fixed,
-                                      run->n_laps * run->n_tiles));
+        at += ley_code_tiles_place(&run->tiles[pair], run->attention->fixed,
+                                   run->n_laps * run->n_tiles, block ? (char *)block + at : NULL);
     }
     for (int i = 0; i < n_threads; i++) {
-        LEY_TRY(create_worker(&(*worker)[i], run));
+        place_worker(&worker[i], run, block, &at);
     }
-    return LEY_OK;
+    return at;
 }
 
-static void destroy(struct run *run, struct worker *worker, int n_threads) {
-    destroy_workers(worker, n_threads);
-    for (int64_t pair = 0; run->tiles && pair < run->n_pairs; pair++) {
-        ley_code_tiles_destroy(&run->tiles[pair]);
+// Makes the block large enough and lays it out.
+static enum ley_status reserve(struct ley_attention_work *work, struct run *run,
+                               struct worker *worker, int n_threads) {
+    enum { LINE = 64 };
+    size_t n = place(run, worker, n_threads, NULL) + LINE;
+    if (n > work->n_bytes) {
+        ley_free(work->block);
+        work->block = ley_alloc(n, 1);
+        work->n_bytes = work->block ? n : 0;
     }
-    ley_free(run->tiles);
-    ley_free(run->q);
-    ley_free(run->k);
-    ley_free(run->q_sum);
-    ley_free(run->k_charge);
+    if (!work->block) {
+        return ley_fail_memory("codes of a sequence", n, 1);
+    }
+    place(run, worker, n_threads, work->block + (LINE - (uintptr_t)work->block % LINE) % LINE);
+    return LEY_OK;
 }
 
 // Counts of all heads and tokens into the ledger.
@@ -352,6 +339,19 @@ static void post(const struct run *run, const struct worker *worker, int n_threa
     ley_fixed_counts_post(run->call->ledger, &counts, run->attention->fixed);
 }
 
+// In a work of the call or of the caller; `run` is complete but for its memory.
+static enum ley_status run_in(struct ley_attention_work *work, struct run *run,
+                              struct worker *worker, int n_threads) {
+    LEY_TRY(reserve(work, run, worker, n_threads));
+    if (!run_all(worker, run)) {
+        return ley_fail(LEY_E_INTERRUPTED, "stopped on request");
+    }
+    if (run->call->ledger) {
+        post(run, worker, n_threads);
+    }
+    return LEY_OK;
+}
+
 enum ley_status ley_fixed_forward(const struct ley_attention *attention,
                                   const struct ley_attention_call *call) {
     const struct ley_attention_shape *shape = &attention->shape;
@@ -368,15 +368,27 @@ enum ley_status ley_fixed_forward(const struct ley_attention *attention,
         .n_tiles = ley_attention_n_tiles(&attention->hardware, call->n_tokens),
         .depth = (shape->head_dim + 7) / 8 * 8,
     };
-    struct worker *worker = NULL;
     int n_threads = omp_get_max_threads();
-    enum ley_status status = create(&run, &worker, n_threads);
-    if (status == LEY_OK && !run_all(worker, &run)) {
-        status = ley_fail(LEY_E_INTERRUPTED, "stopped on request");
-    }
-    if (status == LEY_OK && call->ledger) {
-        post(&run, worker, n_threads);
-    }
-    destroy(&run, worker, n_threads);
+    struct ley_attention_work own = {0};
+    run.tiles = ley_alloc((size_t)run.n_pairs, sizeof *run.tiles);
+    struct worker *worker = ley_alloc((size_t)n_threads, sizeof *worker);
+    enum ley_status status = run.tiles && worker
+                                 ? run_in(call->work ? call->work : &own, &run, worker, n_threads)
+                                 : ley_fail_memory("attention", (size_t)n_threads, sizeof *worker);
+    ley_free(own.block);
+    ley_free(run.tiles);
+    ley_free(worker);
     return status;
+}
+
+enum ley_status ley_attention_work_create(struct ley_attention_work **work) {
+    *work = ley_alloc(1, sizeof **work);
+    return *work ? LEY_OK : ley_fail_memory("work of attention", 1, sizeof **work);
+}
+
+void ley_attention_work_destroy(struct ley_attention_work *work) {
+    if (work) {
+        ley_free(work->block);
+        ley_free(work);
+    }
 }

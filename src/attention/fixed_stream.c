@@ -25,6 +25,7 @@ struct ley_fixed_stream {
     float *q_sum;
     double *row;
     struct ley_fixed_work work;
+    char *block; // what all but `tiles` lies in
 };
 
 // Storage place of a ring column.
@@ -33,34 +34,36 @@ static int64_t place_of(const struct ley_fixed_stream *stream, int64_t column) {
     return column / width * stream->tiles[0].n_columns + column % width;
 }
 
-// Everything but the tiles.
-static enum ley_status allocate(struct ley_fixed_stream *made) {
+// Lays everything out in a block of memory; with NULL it only measures. Returns the bytes needed.
+static size_t place(struct ley_fixed_stream *made, void *block) {
     const struct ley_fixed *fixed = made->attention->fixed;
-    size_t n = (size_t)made->n_tiles * (size_t)made->tiles[0].n_columns;
-    size_t n_terms = 1 + (size_t)fixed->n_terms, depth = (size_t)made->depth;
-    size_t n_pairs = (size_t)made->n_pairs;
-    made->token = ley_alloc(n, sizeof *made->token);
-    made->tick = ley_alloc(n, sizeof *made->tick);
-    made->lag = ley_alloc(n, sizeof *made->lag);
-    made->coefficient = ley_alloc(n * n_terms, sizeof *made->coefficient);
-    made->magnitude = ley_alloc(n * n_terms, sizeof *made->magnitude);
-    made->powers = ley_alloc(n_pairs * 4 * depth, sizeof *made->powers);
-    made->weighted = ley_alloc(n_pairs * depth, sizeof *made->weighted);
-    made->q = ley_alloc(LEY_BLOCK_ROWS + 3, depth);
-    made->q_sum = ley_alloc(LEY_BLOCK_ROWS, sizeof *made->q_sum);
-    made->row = ley_alloc(depth, sizeof *made->row);
-    if (!made->token || !made->tick || !made->lag || !made->coefficient || !made->magnitude ||
-        !made->powers || !made->weighted || !made->q || !made->q_sum || !made->row) {
-        return ley_fail_memory("banks of codes", n, n_terms * sizeof(float));
+    size_t depth = (size_t)made->depth, n_pairs = (size_t)made->n_pairs, at = 0;
+    for (int64_t pair = 0; pair < made->n_pairs; pair++) {
+        at += ley_code_tiles_place(&made->tiles[pair], fixed, made->n_tiles,
+                                   block ? (char *)block + at : NULL);
     }
-    made->k = made->q + LEY_BLOCK_ROWS * depth;
-    made->v = made->k + depth;
-    made->gone = made->v + depth;
-    return ley_fixed_work_create(&made->work, &made->tiles[0]);
+    size_t n = (size_t)made->n_tiles * (size_t)made->tiles[0].n_columns;
+    size_t n_coefficients = n * (1 + (size_t)fixed->n_terms);
+    made->token = ley_cut(block, &at, n * sizeof *made->token);
+    made->tick = ley_cut(block, &at, n * sizeof *made->tick);
+    made->lag = ley_cut(block, &at, n * sizeof *made->lag);
+    made->coefficient = ley_cut(block, &at, n_coefficients * sizeof *made->coefficient);
+    made->magnitude = ley_cut(block, &at, n_coefficients * sizeof *made->magnitude);
+    made->powers = ley_cut(block, &at, n_pairs * 4 * depth * sizeof *made->powers);
+    made->weighted = ley_cut(block, &at, n_pairs * depth * sizeof *made->weighted);
+    made->q = ley_cut(block, &at, LEY_BLOCK_ROWS * depth);
+    made->k = ley_cut(block, &at, depth);
+    made->v = ley_cut(block, &at, depth);
+    made->gone = ley_cut(block, &at, depth);
+    made->q_sum = ley_cut(block, &at, LEY_BLOCK_ROWS * sizeof *made->q_sum);
+    made->row = ley_cut(block, &at, depth * sizeof *made->row);
+    return at +
+           ley_fixed_work_place(&made->work, &made->tiles[0], block ? (char *)block + at : NULL);
 }
 
 enum ley_status ley_fixed_stream_create(struct ley_fixed_stream **stream,
                                         const struct ley_attention *attention, int64_t n_batch) {
+    enum { LINE = 64 };
     struct ley_fixed_stream *made = ley_alloc(1, sizeof *made);
     *stream = NULL;
     if (!made) {
@@ -72,42 +75,24 @@ enum ley_status ley_fixed_stream_create(struct ley_fixed_stream **stream,
     made->n_tiles = ley_hardware_n_tiles(&attention->hardware);
     made->depth = (attention->shape.head_dim + 7) / 8 * 8;
     made->tiles = ley_alloc((size_t)made->n_pairs, sizeof *made->tiles);
-    enum ley_status status = made->tiles ? LEY_OK : ley_fail_memory("banks", 1, 1);
-    for (int64_t pair = 0; status == LEY_OK && pair < made->n_pairs; pair++) {
-        status = ley_code_tiles_create(&made->tiles[pair], attention->fixed, made->n_tiles);
-    }
-    if (status == LEY_OK) {
-        status = allocate(made);
-    }
-    if (status != LEY_OK) {
+    size_t n = made->tiles ? place(made, NULL) + LINE : 0;
+    made->block = made->tiles ? ley_alloc(n, 1) : NULL;
+    if (!made->block) {
         ley_fixed_stream_destroy(made);
-        return status;
+        return ley_fail_memory("banks of codes", n, 1);
     }
+    place(made, made->block + (LINE - (uintptr_t)made->block % LINE) % LINE);
     ley_fixed_stream_reset(made);
     *stream = made;
     return LEY_OK;
 }
 
 void ley_fixed_stream_destroy(struct ley_fixed_stream *stream) {
-    if (!stream) {
-        return;
+    if (stream) {
+        ley_free(stream->tiles);
+        ley_free(stream->block);
+        ley_free(stream);
     }
-    for (int64_t pair = 0; stream->tiles && pair < stream->n_pairs; pair++) {
-        ley_code_tiles_destroy(&stream->tiles[pair]);
-    }
-    ley_free(stream->tiles);
-    ley_free(stream->token);
-    ley_free(stream->tick);
-    ley_free(stream->lag);
-    ley_free(stream->coefficient);
-    ley_free(stream->magnitude);
-    ley_free(stream->powers);
-    ley_free(stream->weighted);
-    ley_free(stream->q);
-    ley_free(stream->q_sum);
-    ley_free(stream->row);
-    ley_fixed_work_destroy(&stream->work);
-    ley_free(stream);
 }
 
 void ley_fixed_stream_reset(struct ley_fixed_stream *stream) {
@@ -131,9 +116,9 @@ static void write_bank(struct ley_fixed_stream *stream, const struct ley_attenti
             place = place_of(stream, stream->n_tokens % stream->ring);
     struct ley_code_tiles *tiles = &stream->tiles[pair];
     struct ley_fixed_row row = {LEY_SIGNAL_K, pair / n_kv, pair % n_kv, t, stream->n_tokens};
-    ley_fixed_encode(stream->k, stream->depth, attention, &call->k, &row, trace, stream->row);
+    ley_fixed_encode(stream->k, stream->depth, attention, &call->k, &row, trace);
     row.signal = LEY_SIGNAL_V;
-    ley_fixed_encode(stream->v, stream->depth, attention, &call->v, &row, trace, stream->row);
+    ley_fixed_encode(stream->v, stream->depth, attention, &call->v, &row, trace);
     if (fixed->has_powers) {
         struct ley_powers powers = *step;
         powers.sum = stream->powers + pair * 4 * stream->depth;
@@ -265,7 +250,7 @@ static void run_heads(struct ley_fixed_stream *stream, const struct ley_attentio
         uint8_t *q = stream->q + (int64_t)r * depth;
         const struct ley_fixed_row row = {LEY_SIGNAL_Q, (head + r) / n_q, (head + r) % n_q, 0,
                                           stream->n_tokens};
-        ley_fixed_encode(q, depth, attention, &call->q, &row, call->trace, stream->row);
+        ley_fixed_encode(q, depth, attention, &call->q, &row, call->trace);
         stream->q_sum[r] = ley_fixed_pulse_sum(q, depth);
         counts->pulse_tiles += (int64_t)stream->q_sum[r] * counts->n_tiles;
         if (tally && attention->fixed->has_powers) {

@@ -1,8 +1,7 @@
 // element.c - the kernels that treat one value after another; see element_impl.h
 //
 // Plain loops over arrays that do not overlap: they are the specification, and what the compiler
-// makes of them with wider registers computes the same operations on each lane. Rounding is
-// rintf to nearest even and then an exact conversion.
+// makes of them with wider registers computes the same operations on each lane.
 #include <math.h>
 #include <string.h>
 
@@ -10,21 +9,53 @@
 
 #define KERNEL(name) LEY_JOIN(ley_##name, LEY_KERNEL_ISA)
 
-// s of one row: the constant, then the terms in turn.
-static void sum_terms(float *restrict s, const struct ley_magnitude *m, int r) {
-    const float *restrict constant = m->coefficient + r * m->coefficient_row;
+// s of one row with a number of terms that is constant where this is expanded.
+static inline __attribute__((always_inline)) void
+sum_terms_of(float *restrict s, const struct ley_magnitude *m, int r, const int n_terms) {
+    const float *restrict k = m->coefficient + r * m->coefficient_row;
+    const int32_t *restrict x = m->x + (int64_t)r * m->n_columns;
+    int64_t k_term = m->coefficient_term, x_term = m->x_term;
     float row_sum = m->row_sum[r];
-    int n = m->n_columns;
-    for (int c = 0; c < n; c++) {
-        s[c] = constant[c] * row_sum;
+    for (int c = 0; c < m->n_columns; c++) {
+        float sum = k[c] * row_sum;
+        for (int j = 0; j < n_terms; j++) {
+            sum = fmaf(k[c + (j + 1) * k_term], (float)x[c + j * x_term], sum);
+        }
+        s[c] = sum;
     }
+}
+
+// s of one row: the constant, then the terms in turn. Cells with a polynomial law have one term or
+// three; their sums stay in registers.
+static void sum_terms(float *restrict s, const struct ley_magnitude *m, int r) {
+    if (m->n_terms == 3) {
+        sum_terms_of(s, m, r, 3);
+        return;
+    }
+    if (m->n_terms == 1) {
+        sum_terms_of(s, m, r, 1);
+        return;
+    }
+    sum_terms_of(s, m, r, 0);
     for (int j = 0; j < m->n_terms; j++) {
-        const float *restrict k = constant + (j + 1) * m->coefficient_term;
-        const int32_t *restrict x = m->x + j * m->x_term + (int64_t)r * n;
-        for (int c = 0; c < n; c++) {
+        const float *restrict k =
+            m->coefficient + r * m->coefficient_row + (j + 1) * m->coefficient_term;
+        const int32_t *restrict x = m->x + j * m->x_term + (int64_t)r * m->n_columns;
+        for (int c = 0; c < m->n_columns; c++) {
             s[c] = fmaf(k[c], (float)x[c], s[c]);
         }
     }
+}
+
+// rint(x) for |x| < 2^22: at 1.5 * 2^23 neighbouring floats are 1 apart, so the sum is rounded to a
+// whole number, half to even, and its low bits are that number.
+static inline int32_t whole(float x) {
+    const float shift = 0x1.8p23f;
+    const int32_t shift_bits = 0x4b400000;
+    float sum = x + shift;
+    int32_t bits;
+    memcpy(&bits, &sum, sizeof bits);
+    return bits - shift_bits;
 }
 
 // phi = s clipped to 0..1
@@ -42,7 +73,7 @@ static void tally_row(struct ley_score_tally *tally, const float *restrict s,
         n_zero += s[c] <= 0;
         n_full += s[c] >= 1;
         s_sum += (int32_t)rintf(s[c] * 0x1p14f);
-        phi_sum += (int32_t)rintf(phi[c] * 0x1p16f);
+        phi_sum += whole(phi[c] * 0x1p16f);
     }
     tally->n_zero += n_zero;
     tally->n_full += n_full;
@@ -54,9 +85,9 @@ static void tally_row(struct ley_score_tally *tally, const float *restrict s,
 static void split_weights(uint8_t *restrict low, uint8_t *restrict high, const float *restrict phi,
                           const float *restrict k, float scale, int n) {
     for (int c = 0; c < n; c++) {
-        uint32_t weight = (uint32_t)(int32_t)rintf(phi[c] * (k[c] * scale));
+        int32_t weight = whole(phi[c] * (k[c] * scale));
         low[c] = (uint8_t)weight;
-        high[c] = (uint8_t)(weight >> 8);
+        high[c] = (uint8_t)((uint32_t)weight >> 8);
     }
 }
 
@@ -64,7 +95,7 @@ static void split_weights(uint8_t *restrict low, uint8_t *restrict high, const f
 static void split_and_sum(uint8_t *restrict low, uint8_t *restrict high, int32_t *restrict sum,
                           const float *restrict phi, const float *restrict k, float scale, int n) {
     for (int c = 0; c < n; c++) {
-        int32_t weight = (int32_t)rintf(phi[c] * (k[c] * scale));
+        int32_t weight = whole(phi[c] * (k[c] * scale));
         low[c] = (uint8_t)weight;
         high[c] = (uint8_t)((uint32_t)weight >> 8);
         sum[c] += weight;
@@ -77,12 +108,12 @@ static int32_t sum_constant(int32_t *restrict column, const float *restrict phi,
     int32_t sum = 0;
     if (!column) {
         for (int c = 0; c < n; c++) {
-            sum += (int32_t)rintf(phi[c] * (k[c] * scale));
+            sum += whole(phi[c] * (k[c] * scale));
         }
         return sum;
     }
     for (int c = 0; c < n; c++) {
-        int32_t weight = (int32_t)rintf(phi[c] * (k[c] * scale));
+        int32_t weight = whole(phi[c] * (k[c] * scale));
         sum += weight;
         column[c] += weight;
     }
@@ -172,7 +203,7 @@ static void tally_counts(struct ley_count_tally *tally, const float *restrict x,
     for (int d = 0; d < n; d++) {
         float size = fabsf(x[d]), y = size < 1 ? size : 1;
         n_full += size >= 1;
-        y_sum += (int32_t)rintf(y * 0x1p16f);
+        y_sum += whole(y * 0x1p16f);
         ticks += code[d] < 0 ? -code[d] : code[d];
     }
     tally->n_full += n_full;
@@ -199,14 +230,28 @@ void KERNEL(count)(const struct ley_count *count) {
     }
 }
 
+// Codes of n values as 32-bit integers, which the compiler narrows in a loop of their own.
+static inline int32_t code_of(double x, const struct ley_encode *e) {
+    double y = e->a * x + e->b;
+    double low = y < 0 ? 0 : y;
+    return (int32_t)rint((low > e->high ? e->high : low) / e->step);
+}
+
 void KERNEL(encode)(const struct ley_encode *encode) {
-    const double *restrict x = encode->x;
-    uint8_t *restrict code = encode->code;
-    double a = encode->a, b = encode->b, high = encode->high, step = encode->step;
-    for (int i = 0; i < encode->n; i++) {
-        double y = a * x[i] + b;
-        double low = y < 0 ? 0 : y;
-        code[i] = (uint8_t)(int32_t)rint((low > high ? high : low) / step);
+    enum { PIECE = 128 };
+    const struct ley_encode e = *encode;
+    int32_t wide[PIECE];
+    for (int first = 0; first < e.n; first += PIECE) {
+        int n = e.n - first < PIECE ? e.n - first : PIECE;
+        for (int i = 0; i < n && e.f64; i++) {
+            wide[i] = code_of(e.f64[first + i], &e);
+        }
+        for (int i = 0; !e.f64 && i < n; i++) {
+            wide[i] = code_of((double)e.f32[first + i], &e);
+        }
+        for (int i = 0; i < n; i++) {
+            e.code[first + i] = (uint8_t)wide[i];
+        }
     }
 }
 

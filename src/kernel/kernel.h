@@ -40,7 +40,7 @@ struct ley_dot {
 // Sums to pulses to weights, for rows r and columns c, with coefficients k[j] (see below):
 //     s = k[0] * row_sum[r], then s = fma(k[j + 1], x[j], s) for each term in turn
 //     phi = s clipped to 0..1
-//     weight[j] = rint(phi * (k[j] * weight_scale)), j = 0 for the constant term
+//     weight[j] = rint(phi * (k[j] * weight_scale)), j = 0 for the constant term, below 2^22
 // Weights of terms go to planes of bytes, low byte in row 2 r, high byte in row 2 r + 1; that of
 // the constant is summed over columns only.
 struct ley_score {
@@ -100,10 +100,11 @@ struct ley_count_tally {
     int64_t y_sum, ticks;
 };
 
-// One value to a code: y = a * x + b, clipped to 0..high, code = rint(y / step).
+// Values to codes: y = a * x + b in double, clipped to 0..high, code = rint(y / step).
 struct ley_encode {
     int n;
-    const double *x;
+    const double *f64; // x; or, when this is NULL,
+    const float *f32;
     double a, b, high, step;
     uint8_t *code;
 };

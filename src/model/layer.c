@@ -122,6 +122,7 @@ static enum ley_status attend_analog(const struct span *span) {
         .n_tokens = n,
         .trace = feed->trace ? &feed->trace[span->layer] : NULL,
         .ledger = feed->ledger ? &feed->ledger[span->layer] : NULL,
+        .work = session->work,
     };
     if (n == 1) {
         ley_stream_step(span->state->stream, &call, time_s(span, span->first));

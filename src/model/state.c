@@ -29,6 +29,7 @@ static enum ley_status fill(struct ley_session *session) {
     if (!session->layer || !session->step_token) {
         return ley_fail_memory("session", n_layers, sizeof *session->layer);
     }
+    LEY_TRY(ley_attention_work_create(&session->work));
     for (size_t l = 0; l < n_layers; l++) {
         LEY_TRY(create_layer(&session->layer[l], session, &session->model->layer[l]));
     }
@@ -82,6 +83,7 @@ void ley_session_destroy(struct ley_session *session) {
     }
     release(&session->a);
     ley_free(session->layer);
+    ley_attention_work_destroy(session->work);
     ley_free(session->scratch.piece);
     ley_free(session->step_token);
     ley_free(session->loss_logits);
@@ -127,7 +129,8 @@ static enum ley_status reserve_scratch(struct ley_session *session, int64_t n_ke
                           : ley_fail_memory("scores", (size_t)(wanted * n_threads), sizeof(float));
 }
 
-// a->n_rows and a->n_tokens are set. Rotary buffers have no length in gpt2. False: out of memory, with some of them made.
+// a->n_rows and a->n_tokens are set. Rotary buffers have no length in gpt2. False: out of memory,
+// with some of them made.
 static bool allocate(struct ley_activations *a, const struct ley_model *model) {
     const struct ley_model_config *config = &model->config;
     size_t n = (size_t)a->n_rows, C = (size_t)config->d_model, F = (size_t)config->d_ff;

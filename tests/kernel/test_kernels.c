@@ -308,14 +308,25 @@ static void test_encode(void **state) {
     for (int i = 0; i < 40; i++) {
         x[i] = (i - 20) * 0.9 / 14; // ties
     }
+    float rounded[N];
+    for (int i = 0; i < N; i++) {
+        rounded[i] = (float)x[i];
+        x[i] = (double)rounded[i];
+    }
     for (int n = 1; n <= N; n += 13) {
         uint8_t want[N] = {0}, got[N] = {0};
-        struct ley_encode encode = {n, x, 0.9, 0.45, 0.9, 0.9 / 7, want};
+        struct ley_encode encode = {n, x, NULL, 0.9, 0.45, 0.9, 0.9 / 7, want};
         ley_kernels_get(LEY_ISA_SCALAR)->encode(&encode);
         const struct ley_kernels *table[LEY_N_ISAS];
         for (int i = 0, n_tables = tables(table); i < n_tables; i++) {
             encode.code = got;
             table[i]->encode(&encode);
+            assert_memory_equal(got, want, sizeof got);
+            memset(got, 0, sizeof got);
+            encode.f64 = NULL;
+            encode.f32 = rounded;
+            table[i]->encode(&encode);
+            encode.f64 = x;
             assert_memory_equal(got, want, sizeof got);
         }
     }
