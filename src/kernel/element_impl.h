@@ -22,3 +22,4 @@ LEY_DECLARE(scalar)
 LEY_DECLARE(avx2)
 LEY_DECLARE(avx512)
 void ley_dot_amx(const struct ley_dot *dot);
+void ley_score_fast_avx512(const struct ley_score *score);

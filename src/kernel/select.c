@@ -11,12 +11,12 @@
 
 #include "kernel/element_impl.h"
 
-// The slots of one instruction set; dot is named apart because AMX shares all others.
-#define LEY_TABLE(level, dot_isa, isa_name)                                                        \
+// The slots of one instruction set; dot and score are named apart: not all are element.c's.
+#define LEY_TABLE(level, dot_name, score_name, isa_name)                                           \
     [level] = {                                                                                    \
         .isa = level,                                                                              \
-        .dot = ley_dot_##dot_isa,                                                                  \
-        .score = ley_score_##isa_name,                                                             \
+        .dot = dot_name,                                                                           \
+        .score = score_name,                                                                       \
         .magnitude = ley_magnitude_##isa_name,                                                     \
         .count = ley_count_##isa_name,                                                             \
         .encode = ley_encode_##isa_name,                                                           \
@@ -26,10 +26,10 @@
 
 // ORDER ley_isa
 static const struct ley_kernels tables[LEY_N_ISAS] = {
-    LEY_TABLE(LEY_ISA_SCALAR, scalar, scalar),
-    LEY_TABLE(LEY_ISA_AVX2, avx2, avx2),
-    LEY_TABLE(LEY_ISA_AVX512, avx512, avx512),
-    LEY_TABLE(LEY_ISA_AMX, amx, avx512),
+    LEY_TABLE(LEY_ISA_SCALAR, ley_dot_scalar, ley_score_scalar, scalar),
+    LEY_TABLE(LEY_ISA_AVX2, ley_dot_avx2, ley_score_avx2, avx2),
+    LEY_TABLE(LEY_ISA_AVX512, ley_dot_avx512, ley_score_fast_avx512, avx512),
+    LEY_TABLE(LEY_ISA_AMX, ley_dot_amx, ley_score_fast_avx512, avx512),
 };
 
 // ORDER ley_isa
@@ -80,9 +80,9 @@ const struct ley_kernels *ley_kernels_get(enum ley_isa isa) {
 
 // Scalar is always there.
 const struct ley_kernels *ley_kernels_best(enum ley_isa cap) {
-    int isa = cap;
-    while (!has((enum ley_isa)isa)) {
-        isa--;
+    enum ley_isa isa = cap;
+    while (!has(isa)) {
+        isa = (enum ley_isa)(isa - 1);
     }
     return &tables[isa];
 }
