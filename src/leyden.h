@@ -12,6 +12,7 @@
 #include "array/hardware.h"
 #include "array/tile.h"
 #include "attention/attention.h"
+#include "attention/backward.h"
 #include "attention/heads.h"
 #include "attention/scaler.h"
 #include "attention/scaler_set.h"

@@ -2,6 +2,18 @@
 #include "support/counting_alloc.h"
 #include "support/support.h"
 
+static enum ley_status run_backward(const struct ley_attention *attention,
+                                    const struct ley_attention_call *call, const double *dout) {
+    static double dq[2 * 6 * 4], dk[6 * 4], dv[6 * 4];
+    const struct ley_attention_gradient gradient = {
+        .dout = ley_heads_packed(dout, 2, 6, 4),
+        .dq = ley_heads_packed_out(dq, 2, 6, 4),
+        .dk = ley_heads_packed_out(dk, 1, 6, 4),
+        .dv = ley_heads_packed_out(dv, 1, 6, 4),
+    };
+    return ley_attention_backward(&gradient, attention, call);
+}
+
 static enum ley_status run_everything(void) {
     static double q[2 * 6 * 4], kv[6 * 4], out[2 * 6 * 4];
     struct ley_hardware hardware;
@@ -13,6 +25,9 @@ static enum ley_status run_everything(void) {
     struct ley_attention_call call = packed_call(out, q, kv, kv, &attention->shape, 1, 6);
     call.ledger = &ledger;
     enum ley_status status = ley_attention_forward(attention, &call);
+    if (status == LEY_OK) {
+        status = run_backward(attention, &call, out);
+    }
     if (status == LEY_OK) {
         status = ley_stream_create(&stream, attention, 2);
         if (status == LEY_OK) {
