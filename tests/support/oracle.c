@@ -34,6 +34,7 @@ struct ley_hardware oracle_hardware(const struct cJSON *meta, const char *model,
     bool is_quantised = cJSON_IsTrue(cJSON_GetObjectItem(meta, "quantised"));
     int window = (int)oracle_number(meta, "sliding_window");
     double decay = oracle_number(meta, "decay_factor");
+    hardware.array.arithmetic = LEY_ARITHMETIC_DOUBLE; // the definition
     hardware.array.window = window;
     hardware.array.ring = window > n_tokens ? window : (int)n_tokens;
     hardware.cell.leakage = decay > 0 && !is_nl ? LEY_LEAK_RELAX : LEY_LEAK_NONE;
