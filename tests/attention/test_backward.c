@@ -229,10 +229,23 @@ static void check_slope(struct slopes *slopes, double *x, double gradient, struc
     }
 }
 
+// Every clip of the arrays must be closed somewhere, and open elsewhere.
+static void assert_clips_matter(const struct data *data, const struct ley_attention *attention) {
+    struct ley_ledger ledger = {0};
+    struct ley_attention_call call = call_of(data);
+    call.ledger = &ledger;
+    ASSERT_OK(ley_attention_forward(attention, &call));
+    assert_true(ledger.zero_scores > 0 && ledger.saturated_scores > 0);
+    assert_true(ledger.zero_scores + ledger.saturated_scores < ledger.score_conversions);
+    assert_true(ledger.saturated_outputs > 0);
+    assert_true(ledger.saturated_outputs < ledger.output_conversions);
+}
+
 static void check_differences(struct ley_attention_shape shape, int leakage, int window, int ring) {
     struct ley_attention *attention = smooth_attention(shape, leakage, window, ring);
     struct data data = random_data(shape, 2, 13, 40);
     struct slopes slopes = {0, 0};
+    assert_clips_matter(&data, attention);
     run_backward(&data, attention);
     for (int64_t i = 0; i < data.n_q; i += 3) {
         check_slope(&slopes, &data.q[i], data.dq[i], &data, attention);
