@@ -52,8 +52,9 @@ struct ley_feed {
 };
 
 // Starts B = n_batch empty sequences on `model`, which is borrowed and must keep its attention as
-// it is. max_tokens sizes the digital cache and limits the length there; a window or the rings of
-// banks make their own size and no limit. One session of a model may run at a time.
+// it is (its scalers may change before a reset). max_tokens sizes the digital cache and limits the
+// length there; a window or the rings of banks make their own size and no limit. One session of a
+// model may run at a time.
 LEY_MUST_CHECK enum ley_status ley_session_create(struct ley_session **session,
                                                   const struct ley_model *model, int64_t n_batch,
                                                   int64_t max_tokens);
