@@ -35,10 +35,14 @@ struct worker {
     int64_t *lag;                     // (columns)
 };
 
-// Memory of a call: one block, kept from call to call when the caller wants it.
+// Memory of a call, kept from call to call when the caller wants it: it only grows.
 struct ley_attention_work {
     char *block;
     size_t n_bytes;
+    struct ley_code_tiles *tiles; // [n_tiles], one for each bank
+    struct worker *worker;        // [n_workers]
+    int64_t n_tiles;
+    int n_workers;
 };
 
 // Codes of token t of one bank, into its tile.
@@ -296,11 +300,30 @@ static size_t place(struct run *run, struct worker *worker, int n_threads, void 
     return at;
 }
 
-// Makes the block large enough and lays it out.
-static enum ley_status reserve(struct ley_attention_work *work, struct run *run,
-                               struct worker *worker, int n_threads) {
+// Arrays of what the block is laid out into.
+static enum ley_status reserve_parts(struct ley_attention_work *work, int64_t n_tiles,
+                                     int n_workers) {
+    if (n_tiles > work->n_tiles) {
+        ley_free(work->tiles);
+        work->tiles = ley_alloc((size_t)n_tiles, sizeof *work->tiles);
+        work->n_tiles = work->tiles ? n_tiles : 0;
+    }
+    if (n_workers > work->n_workers) {
+        ley_free(work->worker);
+        work->worker = ley_alloc((size_t)n_workers, sizeof *work->worker);
+        work->n_workers = work->worker ? n_workers : 0;
+    }
+    return work->tiles && work->worker
+               ? LEY_OK
+               : ley_fail_memory("attention", (size_t)n_tiles, sizeof *work->tiles);
+}
+
+// Makes everything large enough and lays it out.
+static enum ley_status reserve(struct ley_attention_work *work, struct run *run, int n_threads) {
     enum { LINE = 64 };
-    size_t n = place(run, worker, n_threads, NULL) + LINE;
+    LEY_TRY(reserve_parts(work, run->n_pairs, n_threads));
+    run->tiles = work->tiles;
+    size_t n = place(run, work->worker, n_threads, NULL) + LINE;
     if (n > work->n_bytes) {
         ley_free(work->block);
         work->block = ley_alloc(n, 1);
@@ -309,7 +332,8 @@ static enum ley_status reserve(struct ley_attention_work *work, struct run *run,
     if (!work->block) {
         return ley_fail_memory("codes of a sequence", n, 1);
     }
-    place(run, worker, n_threads, work->block + (LINE - (uintptr_t)work->block % LINE) % LINE);
+    place(run, work->worker, n_threads,
+          work->block + (LINE - (uintptr_t)work->block % LINE) % LINE);
     return LEY_OK;
 }
 
@@ -339,23 +363,31 @@ static void post(const struct run *run, const struct worker *worker, int n_threa
     ley_fixed_counts_post(run->call->ledger, &counts, run->attention->fixed);
 }
 
-// In a work of the call or of the caller; `run` is complete but for its memory.
-static enum ley_status run_in(struct ley_attention_work *work, struct run *run,
-                              struct worker *worker, int n_threads) {
-    LEY_TRY(reserve(work, run, worker, n_threads));
-    if (!run_all(worker, run)) {
+// In the caller's work or one of the call; `run` is complete but for its memory.
+static enum ley_status run_in(struct ley_attention_work *work, struct run *run) {
+    int n_threads = omp_get_max_threads();
+    LEY_TRY(reserve(work, run, n_threads));
+    if (!run_all(work->worker, run)) {
         return ley_fail(LEY_E_INTERRUPTED, "stopped on request");
     }
     if (run->call->ledger) {
-        post(run, worker, n_threads);
+        post(run, work->worker, n_threads);
     }
     return LEY_OK;
+}
+
+// Frees what a work holds, not the work.
+static void release(struct ley_attention_work *work) {
+    ley_free(work->block);
+    ley_free(work->tiles);
+    ley_free(work->worker);
 }
 
 enum ley_status ley_fixed_forward(const struct ley_attention *attention,
                                   const struct ley_attention_call *call) {
     const struct ley_attention_shape *shape = &attention->shape;
     int64_t ring = ley_hardware_ring(&attention->hardware);
+    struct ley_attention_work own = {0};
     struct run run = {
         .attention = attention,
         .call = call,
@@ -368,16 +400,8 @@ enum ley_status ley_fixed_forward(const struct ley_attention *attention,
         .n_tiles = ley_attention_n_tiles(&attention->hardware, call->n_tokens),
         .depth = (shape->head_dim + 7) / 8 * 8,
     };
-    int n_threads = omp_get_max_threads();
-    struct ley_attention_work own = {0};
-    run.tiles = ley_alloc((size_t)run.n_pairs, sizeof *run.tiles);
-    struct worker *worker = ley_alloc((size_t)n_threads, sizeof *worker);
-    enum ley_status status = run.tiles && worker
-                                 ? run_in(call->work ? call->work : &own, &run, worker, n_threads)
-                                 : ley_fail_memory("attention", (size_t)n_threads, sizeof *worker);
-    ley_free(own.block);
-    ley_free(run.tiles);
-    ley_free(worker);
+    enum ley_status status = run_in(call->work ? call->work : &own, &run);
+    release(&own);
     return status;
 }
 
@@ -388,7 +412,7 @@ enum ley_status ley_attention_work_create(struct ley_attention_work **work) {
 
 void ley_attention_work_destroy(struct ley_attention_work *work) {
     if (work) {
-        ley_free(work->block);
+        release(work);
         ley_free(work);
     }
 }
