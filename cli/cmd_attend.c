@@ -125,6 +125,10 @@ static enum ley_status set_number(struct ley_hardware *hardware, const char *key
 // Plain options come after the preset and --set: they are what a comparison varies.
 static enum ley_status load_hardware(struct ley_hardware *hardware, const struct options *options) {
     LEY_TRY(session_hardware(hardware, &options->hw));
+    // This command is the reference: nobody waits for it, and traces are to be exact.
+    if (hardware->array.arithmetic == LEY_ARITHMETIC_AUTO) {
+        hardware->array.arithmetic = LEY_ARITHMETIC_DOUBLE;
+    }
     if (options->window >= 0) {
         LEY_TRY(set_number(hardware, "array.window", options->window));
     }
@@ -235,50 +239,39 @@ static void destroy_arrays(struct arrays *arrays) {
 
 // ---- computing
 
-// Copies token t of every head between (heads, T, D) and (heads, D).
-// (B, H, T, D) to (B * H, D): batch and heads run together, so one loop serves both.
-static void take_token(double *token, const struct ley_tensor *tensor, int64_t t) {
-    int64_t n_heads = tensor->shape[0] * tensor->shape[1], d = tensor->shape[3];
-    for (int64_t h = 0; h < n_heads; h++) {
-        memcpy(token + h * d, (double *)tensor->data + (h * tensor->shape[2] + t) * d,
-               (size_t)d * sizeof(double));
-    }
-}
-
-// The way back, for one token of the result.
-static void put_token(struct ley_tensor *tensor, const double *token, int64_t t) {
-    int64_t n_heads = tensor->shape[0] * tensor->shape[1], d = tensor->shape[3];
-    for (int64_t h = 0; h < n_heads; h++) {
-        memcpy((double *)tensor->data + (h * tensor->shape[2] + t) * d, token + h * d,
-               (size_t)d * sizeof(double));
-    }
+// The arrays as attention takes them.
+static struct ley_attention_call describe_call(const struct arrays *arrays) {
+    const struct ley_attention_shape *shape = &arrays->shape;
+    int64_t T = arrays->n_tokens;
+    int D = shape->head_dim;
+    return (struct ley_attention_call){
+        .q = ley_heads_packed(arrays->q.data, shape->n_query_heads, T, D),
+        .k = ley_heads_packed(arrays->k.data, shape->n_kv_heads, T, D),
+        .v = ley_heads_packed(arrays->v.data, shape->n_kv_heads, T, D),
+        .out = ley_heads_packed_out(arrays->out.data, shape->n_query_heads, T, D),
+        .n_batch = arrays->n_batch,
+        .n_tokens = T,
+    };
 }
 
 // The sequence as the chip meets it: one token of all heads, then the next.
-static enum ley_status run_steps(struct arrays *arrays, struct ley_stream *stream,
-                                 double token_period_s, const struct ley_attention_trace *trace,
-                                 struct ley_ledger *ledger, const struct ley_progress *progress) {
-    int64_t n_tokens = arrays->n_tokens;
-    size_t n_q = (size_t)(ley_tensor_count(&arrays->q) / n_tokens);
-    size_t n_kv = (size_t)(ley_tensor_count(&arrays->k) / n_tokens);
-    double *q = ley_alloc(2 * (n_q + n_kv), sizeof *q);
-    if (!q) {
-        return ley_fail_memory("one token", 2 * (n_q + n_kv), sizeof *q);
-    }
-    // One block: queries, keys, values and the result of one token.
-    double *k = q + n_q, *v = k + n_kv, *out = v + n_kv;
-    bool is_stopped = false;
-    for (int64_t t = 0; t < n_tokens && !is_stopped; t++) {
-        take_token(q, &arrays->q, t);
-        take_token(k, &arrays->k, t);
-        take_token(v, &arrays->v, t);
+static enum ley_status run_steps(const struct ley_attention_call *sequence,
+                                 struct ley_stream *stream, double token_period_s) {
+    const struct ley_progress *progress = sequence->progress;
+    struct ley_attention_call step = *sequence;
+    step.n_tokens = 1;
+    for (int64_t t = 0; t < sequence->n_tokens; t++) {
         // Times as M16 has them: token t is written and read at t periods.
-        ley_stream_step(out, stream, q, k, v, (double)t * token_period_s, trace, ledger);
-        put_token(&arrays->out, out, t);
-        is_stopped = !progress->report(progress->context, t + 1, n_tokens);
+        ley_stream_step(stream, &step, (double)t * token_period_s);
+        if (!progress->report(progress->context, t + 1, sequence->n_tokens)) {
+            return ley_fail(LEY_E_INTERRUPTED, "stopped on request");
+        }
+        step.q.f64 += step.q.token;
+        step.k.f64 += step.k.token;
+        step.v.f64 += step.v.token;
+        step.out.f64 += step.out.token;
     }
-    ley_free(q);
-    return is_stopped ? ley_fail(LEY_E_INTERRUPTED, "stopped on request") : LEY_OK;
+    return LEY_OK;
 }
 
 // Both ways fill the same arrays and the same ledger.
@@ -288,15 +281,16 @@ static enum ley_status compute(struct arrays *arrays, const struct ley_attention
         arrays->n_tokens,    arrays->s.data,      arrays->phi.data,    arrays->a.data,
         arrays->q_code.data, arrays->k_code.data, arrays->v_code.data, arrays->out_code.data};
     struct ley_progress progress = session_progress(by_steps ? "tokens" : "heads");
+    struct ley_attention_call call = describe_call(arrays);
+    call.trace = &trace;
+    call.ledger = ledger;
+    call.progress = &progress;
     if (!by_steps) {
-        return ley_attention_forward(arrays->out.data, attention, arrays->q.data, arrays->k.data,
-                                     arrays->v.data, arrays->n_batch, arrays->n_tokens, &trace,
-                                     ledger, &progress);
+        return ley_attention_forward(attention, &call);
     }
     struct ley_stream *stream;
     LEY_TRY(ley_stream_create(&stream, attention, arrays->n_batch));
-    enum ley_status status = run_steps(arrays, stream, attention->hardware.time.token_period_s,
-                                       &trace, ledger, &progress);
+    enum ley_status status = run_steps(&call, stream, attention->hardware.time.token_period_s);
     ley_stream_destroy(stream);
     return status;
 }

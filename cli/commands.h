@@ -3,6 +3,7 @@
 #pragma once
 
 int cmd_attend(int argc, char **argv);     // arrays through analog attention
+int cmd_bench(int argc, char **argv);      // how fast the simulator is here
 int cmd_calibrate(int argc, char **argv);  // scalers for a model, without training
 int cmd_cell(int argc, char **argv);       // the law of the memory cell
 int cmd_chat(int argc, char **argv);       // a conversation

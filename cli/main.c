@@ -14,6 +14,7 @@ static const struct {
 } commands[] = {
     {"attend", cmd_attend,
      "run queries, keys and values through analog attention (.npy in and out)"},
+    {"bench", cmd_bench, "how fast this machine simulates, and how near its peak"},
     {"calibrate", cmd_calibrate, "scalers for a model on a chip, without training"},
     {"cell", cmd_cell, "the law of the memory cell: codes, currents, residuals, leakage; plot"},
     {"chat", cmd_chat, "a conversation with a chat model"},

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,6 +13,14 @@ static volatile sig_atomic_t is_interrupted;
 // The last of several --set for one key wins.
 enum ley_status session_hardware(struct ley_hardware *hardware,
                                  const struct hardware_options *options) {
+    enum ley_isa isa;
+    if (options->isa && !ley_isa_find(&isa, options->isa)) {
+        return ley_fail(LEY_E_ARGUMENT, "unknown --isa '%s'; known are scalar, avx2, avx512, amx",
+                        options->isa);
+    }
+    if (options->isa && setenv("LEYDEN_ISA", options->isa, 1) != 0) {
+        return ley_fail(LEY_E_MEMORY, "out of memory");
+    }
     LEY_TRY(ley_hardware_load(hardware, options->name));
     for (int i = 0; i < options->set.n; i++) {
         LEY_TRY(ley_params_set_pair(ley_hardware_params(), hardware, options->set.text[i]));

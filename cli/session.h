@@ -11,6 +11,7 @@ struct hardware_options {
     const char *name;
     // KEY=VALUE in the order given
     struct text_list set;
+    const char *isa; // NULL: the best
 };
 
 // Rows to put into a command's option table for a struct hardware_options called `hw`.
@@ -19,8 +20,10 @@ struct hardware_options {
         "hw",          0,                                                                          \
         OPTION_TEXT,   &(hw).name,                                                                 \
         "PRESET|FILE", "hardware: a preset or a YAML file (paper)"},                               \
+        {"set", 0, OPTION_REPEAT, &(hw).set, "KEY=VALUE", "override a parameter (leyden params)"}, \
     {                                                                                              \
-        "set", 0, OPTION_REPEAT, &(hw).set, "KEY=VALUE", "override a parameter (leyden params)"    \
+        "isa", 0, OPTION_TEXT, &(hw).isa, "NAME",                                                  \
+            "highest instruction set: scalar, avx2, avx512, amx (LEYDEN_ISA)"                      \
     }
 
 // Loads the hardware and applies the overrides in their order.

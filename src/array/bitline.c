@@ -64,6 +64,7 @@ static struct ley_bitline read_v_float(const struct ley_cell *cell, const double
 // ORDER array.arithmetic
 const struct ley_bitline_ops *ley_bitline_ops(int arithmetic) {
     static const struct ley_bitline_ops ops[] = {
+        [LEY_ARITHMETIC_AUTO] = {read_k_double, read_v_double},
         [LEY_ARITHMETIC_DOUBLE] = {read_k_double, read_v_double},
         [LEY_ARITHMETIC_FLOAT] = {read_k_float, read_v_float},
     };

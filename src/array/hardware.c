@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array/fixed.h"
 #include "core/datadir.h"
 #include "core/file.h"
 #include "core/memory.h"
@@ -115,6 +116,12 @@ enum ley_status ley_hardware_load(struct ley_hardware *hardware, const char *nam
 // M15: 0 stands for the window.
 int ley_hardware_ring(const struct ley_hardware *hardware) {
     return hardware->array.ring ? hardware->array.ring : hardware->array.window;
+}
+
+bool ley_hardware_is_fixed(const struct ley_hardware *hardware) {
+    int arithmetic = hardware->array.arithmetic;
+    return arithmetic == LEY_ARITHMETIC_FIXED ||
+           (arithmetic == LEY_ARITHMETIC_AUTO && ley_fixed_fits(hardware));
 }
 
 // The last tile may be partly empty.

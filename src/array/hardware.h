@@ -1,5 +1,7 @@
 // hardware.h - the complete description of a chip: cell, periphery, arrays, time; and its presets.
 #pragma once
+#include <stdbool.h>
+
 #include "circuit/converter.h"
 #include "core/param.h"
 #include "device/cell.h"
@@ -8,7 +10,12 @@
 extern "C" {
 #endif
 
-enum ley_arithmetic { LEY_ARITHMETIC_DOUBLE, LEY_ARITHMETIC_FLOAT }; // ORDER array.arithmetic
+enum ley_arithmetic { // ORDER array.arithmetic
+    LEY_ARITHMETIC_AUTO,
+    LEY_ARITHMETIC_DOUBLE,
+    LEY_ARITHMETIC_FLOAT,
+    LEY_ARITHMETIC_FIXED,
+};
 
 // Plain data; array_params.def documents units, ranges and sources of the fields.
 struct ley_array_spec {
@@ -52,6 +59,10 @@ LEY_MUST_CHECK enum ley_status ley_hardware_create_cell(struct ley_cell **cell,
 
 // Columns of the ring of one bank (array.ring, or the window).
 int ley_hardware_ring(const struct ley_hardware *hardware);
+
+// Whether attention is computed in integers (M21): array.arithmetic fixed, or auto on a chip that
+// has integers (ley_fixed_fits). Other chips with auto are computed in double.
+bool ley_hardware_is_fixed(const struct ley_hardware *hardware);
 
 // Sub-arrays of K along the ring of one bank.
 int ley_hardware_n_tiles(const struct ley_hardware *hardware);

@@ -1,6 +1,7 @@
 // attention.c - set-up of a layer: checks, cell, scalers
 #include "attention/attention.h"
 
+#include "array/fixed.h"
 #include "core/assert.h"
 #include "core/memory.h"
 
@@ -53,6 +54,10 @@ enum ley_status ley_attention_create(struct ley_attention **attention,
     if (status == LEY_OK) {
         status = create_scalers(made);
     }
+    if (status == LEY_OK && ley_hardware_is_fixed(hardware)) {
+        made->kernels = ley_kernels_select();
+        status = ley_fixed_create(&made->fixed, &made->hardware, made->cell, shape->head_dim);
+    }
     if (status != LEY_OK) {
         ley_attention_destroy(made);
         return status;
@@ -69,6 +74,7 @@ void ley_attention_destroy(struct ley_attention *attention) {
     for (int signal = 0; signal < LEY_N_SIGNALS; signal++) {
         ley_free(attention->scaler[signal]);
     }
+    ley_fixed_destroy(attention->fixed);
     ley_cell_destroy(attention->cell);
     ley_free(attention);
 }

@@ -10,8 +10,12 @@
 #include <stdint.h>
 
 #include "array/hardware.h"
+#include "attention/heads.h"
 #include "attention/scaler.h"
 
+struct ley_attention_work;
+struct ley_fixed;
+struct ley_kernels;
 struct ley_ledger;
 
 #ifdef __cplusplus
@@ -28,6 +32,9 @@ struct ley_attention {
     struct ley_attention_shape shape;
     struct ley_cell *cell;
     struct ley_scaler *scaler[LEY_N_SIGNALS]; // [signal][head], see ley_attention_n_heads
+    // The chip in integers (M21), when array.arithmetic is fixed, or auto and it fits; else NULL.
+    struct ley_fixed *fixed;
+    const struct ley_kernels *kernels; // ley_kernels_select(); may be replaced by another table
 };
 
 // Checks the hardware, resolves its cell, sets initial scalers (S4.1). `hardware` is copied.
@@ -61,14 +68,29 @@ struct ley_progress {
     void *context;
 };
 
-// Runs T tokens of B sequences: q (B, Hq, T, D), k and v (B, Hkv, T, D), as they come from the
-// projections, to out (B, Hq, T, D). Threads share the heads; results do not depend on their
-// number. trace, ledger (added to) and progress may be NULL. Fails for memory or when stopped.
-LEY_MUST_CHECK enum ley_status
-ley_attention_forward(double *out, const struct ley_attention *attention, const double *q,
-                      const double *k, const double *v, int64_t n_batch, int64_t n_tokens,
-                      const struct ley_attention_trace *trace, struct ley_ledger *ledger,
-                      const struct ley_progress *progress);
+// What to compute: q (B, Hq, T, D), k and v (B, Hkv, T, D) as they come from the projections, to
+// out (B, Hq, T, D). trace, ledger (added to) and progress may be NULL.
+struct ley_attention_call {
+    struct ley_heads q, k, v;
+    struct ley_heads_out out;
+    int64_t n_batch, n_tokens;
+    const struct ley_attention_trace *trace;
+    struct ley_ledger *ledger;
+    const struct ley_progress *progress;
+    // Memory to work in, kept for the next call; NULL: taken and given back by the call.
+    struct ley_attention_work *work;
+};
+
+// Makes an empty work: it grows to what the calls that are given it need. One call at a time.
+LEY_MUST_CHECK enum ley_status ley_attention_work_create(struct ley_attention_work **work);
+
+// NULL is accepted.
+void ley_attention_work_destroy(struct ley_attention_work *work);
+
+// Runs T tokens of B sequences. Threads share the heads; results do not depend on their number.
+// Fails for memory or when stopped.
+LEY_MUST_CHECK enum ley_status ley_attention_forward(const struct ley_attention *attention,
+                                                     const struct ley_attention_call *call);
 
 #ifdef __cplusplus
 }

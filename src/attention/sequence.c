@@ -12,6 +12,7 @@
 #include "array/clock.h"
 #include "array/tile.h"
 #include "attention/attention.h"
+#include "attention/fixed_impl.h"
 #include "attention/trace_impl.h"
 #include "circuit/dac.h"
 #include "core/memory.h"
@@ -20,15 +21,14 @@
 // What one thread works with.
 struct scratch {
     double *k_u, *v_u;         // (T, D) cell states [V]
-    double *pulse, *phi;       // (D), (columns of a tile)
+    double *pulse, *phi, *y;   // (D), (columns of a tile), (D)
     struct ley_column *column; // (columns of a tile)
 };
 
 // One call: its arguments and what is prepared once for all heads.
 struct run {
     const struct ley_attention *attention;
-    const double *q, *k, *v;
-    double *out;
+    const struct ley_attention_call *call;
     int64_t n_tokens;
     int n_tiles;
     struct ley_decay *decay; // [lag]
@@ -38,15 +38,15 @@ struct run {
 };
 
 // Cell states of all tokens of one key-value head (M18, M9, M1).
-static void store(double *u, const struct run *run, const double *x, enum ley_signal signal,
-                  int64_t pair, struct ley_ledger *ledger) {
+static void store(double *u, const struct run *run, const struct ley_heads *x,
+                  enum ley_signal signal, int64_t pair, struct ley_ledger *ledger) {
     const struct ley_attention *attention = run->attention;
-    int64_t h = pair % attention->shape.n_kv_heads;
+    int64_t b = pair / attention->shape.n_kv_heads, h = pair % attention->shape.n_kv_heads;
     int head_dim = attention->shape.head_dim;
     for (int64_t s = 0; s < run->n_tokens; s++) {
         double *u_s = u + s * head_dim;
-        ley_scale(u_s, x + (pair * run->n_tokens + s) * head_dim, head_dim,
-                  &attention->scaler[signal][h], ledger);
+        ley_heads_get(u_s, x, b, h, s, head_dim);
+        ley_scale(u_s, u_s, head_dim, &attention->scaler[signal][h], ledger);
         ley_trace_stored(run->trace, attention, signal, pair, s, u_s);
         ley_dac_voltages(u_s, u_s, head_dim, &run->write_grid, ledger);
         for (int d = 0; d < head_dim; d++) {
@@ -85,13 +85,13 @@ static void run_query(struct scratch *scratch, const struct run *run, int64_t he
                       struct ley_ledger *ledger) {
     const struct ley_attention *attention = run->attention;
     int head_dim = attention->shape.head_dim;
-    int64_t h = head % attention->shape.n_query_heads;
-    int64_t offset = (head * run->n_tokens + t) * head_dim;
-    double *y = run->out + offset;
+    int64_t b = head / attention->shape.n_query_heads, h = head % attention->shape.n_query_heads;
+    double *y = scratch->y;
     struct ley_tile_spec tile = {&attention->hardware, attention->cell, head_dim};
 
     // (1) scale and convert the query, (2) read the tiles in ascending order, (3) scale the sum.
-    ley_scale(scratch->pulse, run->q + offset, head_dim, &attention->scaler[LEY_SIGNAL_Q][h],
+    ley_heads_get(scratch->pulse, &run->call->q, b, h, t, head_dim);
+    ley_scale(scratch->pulse, scratch->pulse, head_dim, &attention->scaler[LEY_SIGNAL_Q][h],
               ledger);
     ley_trace_query(run->trace, attention, head, t, scratch->pulse);
     ley_dac_pulses(scratch->pulse, scratch->pulse, head_dim, &run->pulse_grid, ledger);
@@ -108,6 +108,7 @@ static void run_query(struct scratch *scratch, const struct run *run, int64_t he
         }
     }
     ley_scale(y, y, head_dim, &attention->scaler[LEY_SIGNAL_OUTPUT][h], ledger);
+    ley_heads_put(&run->call->out, b, h, t, y, head_dim);
     if (ledger) {
         ledger->queries++;
     }
@@ -119,8 +120,8 @@ static void run_pair(struct scratch *scratch, const struct run *run, int64_t pai
     const struct ley_attention_shape *shape = &run->attention->shape;
     int64_t n_group = shape->n_query_heads / shape->n_kv_heads;
     struct ley_ledger *ledger = run->ledger ? &run->ledger[pair] : NULL;
-    store(scratch->k_u, run, run->k, LEY_SIGNAL_K, pair, ledger);
-    store(scratch->v_u, run, run->v, LEY_SIGNAL_V, pair, ledger);
+    store(scratch->k_u, run, &run->call->k, LEY_SIGNAL_K, pair, ledger);
+    store(scratch->v_u, run, &run->call->v, LEY_SIGNAL_V, pair, ledger);
     if (ledger) {
         ledger->columns_written += (uint64_t)run->n_tokens;
     }
@@ -140,8 +141,10 @@ static bool allocate(struct scratch *scratch, const struct run *run) {
     scratch->v_u = ley_alloc((size_t)run->n_tokens * head_dim, sizeof(double));
     scratch->pulse = ley_alloc(head_dim, sizeof(double));
     scratch->phi = ley_alloc(n_columns, sizeof(double));
+    scratch->y = ley_alloc(head_dim, sizeof(double));
     scratch->column = ley_alloc(n_columns, sizeof(struct ley_column));
-    return scratch->k_u && scratch->v_u && scratch->pulse && scratch->phi && scratch->column;
+    return scratch->k_u && scratch->v_u && scratch->pulse && scratch->phi && scratch->y &&
+           scratch->column;
 }
 
 // All n of them, made or not; scratch itself may be NULL.
@@ -151,6 +154,7 @@ static void release(struct scratch *scratch, int n) {
         ley_free(scratch[i].v_u);
         ley_free(scratch[i].pulse);
         ley_free(scratch[i].phi);
+        ley_free(scratch[i].y);
         ley_free(scratch[i].column);
     }
     ley_free(scratch);
@@ -206,34 +210,30 @@ static enum ley_status prepare(struct run *run, struct scratch **scratch, int n_
 }
 
 // A stopped run leaves `out` half written and the ledger as it was.
-enum ley_status ley_attention_forward(double *out, const struct ley_attention *attention,
-                                      const double *q, const double *k, const double *v,
-                                      int64_t n_batch, int64_t n_tokens,
-                                      const struct ley_attention_trace *trace,
-                                      struct ley_ledger *ledger,
-                                      const struct ley_progress *progress) {
+enum ley_status ley_attention_forward(const struct ley_attention *attention,
+                                      const struct ley_attention_call *call) {
+    if (attention->fixed) {
+        return ley_fixed_forward(attention, call);
+    }
     const struct ley_hardware *hardware = &attention->hardware;
-    int64_t n_pairs = n_batch * attention->shape.n_kv_heads;
+    int64_t n_pairs = call->n_batch * attention->shape.n_kv_heads;
     struct run run = {
         .attention = attention,
-        .q = q,
-        .k = k,
-        .v = v,
-        .out = out,
-        .n_tokens = n_tokens,
-        .n_tiles = ley_attention_n_tiles(hardware, n_tokens),
+        .call = call,
+        .n_tokens = call->n_tokens,
+        .n_tiles = ley_attention_n_tiles(hardware, call->n_tokens),
         .pulse_grid = ley_pulse_grid(&hardware->converter),
         .write_grid = ley_write_grid(&hardware->converter, hardware->cell.v_dd_v),
-        .trace = trace,
+        .trace = call->trace,
     };
     struct scratch *scratch = NULL;
     int n_threads = omp_get_max_threads();
-    enum ley_status status = prepare(&run, &scratch, n_threads, n_pairs, ledger);
-    if (status == LEY_OK && !run_pairs(scratch, &run, n_pairs, progress)) {
+    enum ley_status status = prepare(&run, &scratch, n_threads, n_pairs, call->ledger);
+    if (status == LEY_OK && !run_pairs(scratch, &run, n_pairs, call->progress)) {
         status = ley_fail(LEY_E_INTERRUPTED, "stopped on request");
     }
-    for (int64_t pair = 0; ledger && status == LEY_OK && pair < n_pairs; pair++) {
-        ley_ledger_add(ledger, &run.ledger[pair]); // in this order, whatever thread did it
+    for (int64_t pair = 0; call->ledger && status == LEY_OK && pair < n_pairs; pair++) {
+        ley_ledger_add(call->ledger, &run.ledger[pair]); // in this order, whatever thread did it
     }
     release(scratch, n_threads);
     ley_free(run.decay);

@@ -17,17 +17,16 @@ LEY_MUST_CHECK enum ley_status ley_stream_create(struct ley_stream **stream,
 // NULL is accepted.
 void ley_stream_destroy(struct ley_stream *stream);
 
-// Writes one token of each sequence at time t_s [s], then reads it with its queries: q (B, Hq, D),
-// k and v (B, Hkv, D) from the projections, to out (B, Hq, D). Time never runs backwards
-// (contract). The trace must have room for the token's index; trace and ledger may be NULL.
-void ley_stream_step(double *out, struct ley_stream *stream, const double *q, const double *k,
-                     const double *v, double t_s, const struct ley_attention_trace *trace,
-                     struct ley_ledger *ledger);
+// Writes one token of each sequence at time t_s [s], then reads it with its queries; the call has
+// n_tokens = 1 and the stream's n_batch, and its progress is not used. Time never runs backwards
+// (contract). The trace must have room for the token's index.
+void ley_stream_step(struct ley_stream *stream, const struct ley_attention_call *call, double t_s);
 
-// Writes one token of each sequence without reading it: loads a prompt that ley_attention_forward
-// has computed, leaving the banks as ley_stream_step would. Counts into `ledger` (may be NULL).
-void ley_stream_write(struct ley_stream *stream, const double *k, const double *v, double t_s,
-                      struct ley_ledger *ledger);
+// Writes token t of the call's sequences without reading it, at time t_s: loads a prompt that
+// ley_attention_forward has computed, leaving the banks as ley_stream_step would. Uses k and v of
+// the call and counts into its ledger.
+void ley_stream_write(struct ley_stream *stream, const struct ley_attention_call *call, int64_t t,
+                      double t_s);
 
 // Forgets all tokens and sets time back to zero.
 void ley_stream_reset(struct ley_stream *stream);

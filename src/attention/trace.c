@@ -34,6 +34,18 @@ void ley_trace_query(const struct ley_attention_trace *trace, const struct ley_a
     }
 }
 
+void ley_trace_codes(const struct ley_attention_trace *trace, const struct ley_attention *attention,
+                     enum ley_signal signal, int64_t head, int64_t token, const uint8_t *code) {
+    int32_t *out = !trace                   ? NULL
+                   : signal == LEY_SIGNAL_Q ? trace->q_code
+                   : signal == LEY_SIGNAL_K ? trace->k_code
+                                            : trace->v_code;
+    int64_t head_dim = attention->shape.head_dim;
+    for (int64_t d = 0; out && d < head_dim; d++) {
+        out[(head * trace->n_tokens + token) * head_dim + d] = code[d];
+    }
+}
+
 // Rows of (B, Hq, T, T) and of (B, Hq, N, T, D) that one query fills.
 struct ley_read_trace ley_trace_read(const struct ley_attention_trace *trace,
                                      const struct ley_attention *attention, int64_t head,

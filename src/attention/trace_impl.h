@@ -13,6 +13,10 @@ void ley_trace_stored(const struct ley_attention_trace *trace,
 void ley_trace_query(const struct ley_attention_trace *trace, const struct ley_attention *attention,
                      int64_t head, int64_t token, const double *q);
 
+// Codes of one token (D) of a head or pair that a converter has made already, padding apart.
+void ley_trace_codes(const struct ley_attention_trace *trace, const struct ley_attention *attention,
+                     enum ley_signal signal, int64_t head, int64_t token, const uint8_t *code);
+
 // Where the read of one query notes scores, pulses, tile outputs and codes.
 struct ley_read_trace ley_trace_read(const struct ley_attention_trace *trace,
                                      const struct ley_attention *attention, int64_t head,

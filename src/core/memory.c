@@ -33,3 +33,10 @@ enum ley_status ley_fail_memory(const char *what, size_t n_items, size_t item_by
     return ley_fail(LEY_E_MEMORY, "out of memory: %s needs %zu x %zu bytes", what, n_items,
                     item_bytes);
 }
+
+// A cache line: pieces of different threads do not share one.
+void *ley_cut(void *block, size_t *at, size_t n) {
+    void *piece = block ? (char *)block + *at : NULL;
+    *at += (n + 63) / 64 * 64;
+    return piece;
+}

@@ -18,6 +18,10 @@ void *ley_alloc(size_t n_items, size_t item_bytes);
 // Frees a block of ley_alloc; NULL is accepted.
 void ley_free(void *block);
 
+// Cuts n bytes off a block at *at, which moves on to the next multiple of 64. With block NULL it
+// only measures and returns NULL: the same code lays memory out and finds its size.
+void *ley_cut(void *block, size_t *at, size_t n);
+
 // The status of a failed ley_alloc: says what was wanted and how large it was.
 enum ley_status ley_fail_memory(const char *what, size_t n_items, size_t item_bytes);
 

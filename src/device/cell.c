@@ -1,12 +1,14 @@
 // cell.c - the gain cell: write, leak, read
 //
-// Three laws share one interface so that any of them can sit in an array: linear (M4), cubic (M5)
-// and a monotone curve through a measured table (M6). Leakage acts on the state before the law is
-// applied, so it needs no case of its own per law: the i-th power of u decays as delta^i and a
-// constant term does not decay, which is what the cell does (SPEC S1.7).
+// All laws share one interface so that any of them can sit in an array: linear (M4), cubic (M5), a
+// monotone curve through a measured table (M6), and shapes that no known cell has, for testing how
+// far models adapt (M24). Leakage acts on the state before the law is applied, so it needs no case
+// of its own per law: the i-th power of u decays as delta^i and a constant term does not decay,
+// which is what the cell does (SPEC S1.7).
 #include "device/cell.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "core/assert.h"
 #include "core/memory.h"
@@ -18,12 +20,14 @@ struct ley_cell {
     struct ley_cell_spec spec;
     const struct ley_cell_ops *ops;
     struct ley_curve *curve; // table law only: current [A] against stored voltage [V]
+    double shape_scale_a;    // laws with a shape only: swing over what the shape swings
 };
 
-// The required slots of a law.
+// A law: its current in both arithmetics; `shape` only where the current is a scaled shape.
 struct ley_cell_ops {
     double (*current)(const struct ley_cell *cell, double u_v);
     float (*current_f32)(const struct ley_cell *cell, float u_v);
+    double (*shape)(double u_v);
 };
 
 // M4: i = slope * u
@@ -58,11 +62,42 @@ static float table_current_f32(const struct ley_cell *cell, float u_v) {
     return (float)ley_curve_value(cell->curve, (float)cell->spec.v_ref_v + u_v);
 }
 
+// M24: i = swing * g(u) / (g(v_dd - v_ref) - g(-v_ref)), with a shape g that is 0 at u = 0
+static double shaped_current(const struct ley_cell *cell, double u_v) {
+    return cell->shape_scale_a * cell->ops->shape(u_v);
+}
+
+// The shape is computed in double and rounded, as a table's curve is.
+static float shaped_current_f32(const struct ley_cell *cell, float u_v) {
+    return (float)(cell->shape_scale_a * cell->ops->shape((double)u_v));
+}
+
+static double power3(double u_v) {
+    return u_v * u_v * u_v;
+}
+
+static double power5(double u_v) {
+    return u_v * u_v * (u_v * u_v * u_v);
+}
+
+// In long double, then rounded, here and below, for the same bits on every machine (see M7 below).
+static double sigmoid(double u_v) {
+    return (double)(1 / (1 + expl(-10 * (long double)u_v)) - 0.5L);
+}
+
+static double exponential(double u_v) {
+    return (double)expm1l(3 * (long double)u_v);
+}
+
 // ORDER cell.law
 static const struct ley_cell_ops laws[] = {
-    [LEY_CELL_LINEAR] = {linear_current, linear_current_f32},
-    [LEY_CELL_CUBIC] = {cubic_current, cubic_current_f32},
-    [LEY_CELL_TABLE] = {table_current, table_current_f32},
+    [LEY_CELL_LINEAR] = {linear_current, linear_current_f32, NULL},
+    [LEY_CELL_CUBIC] = {cubic_current, cubic_current_f32, NULL},
+    [LEY_CELL_TABLE] = {table_current, table_current_f32, NULL},
+    [LEY_CELL_POWER3] = {shaped_current, shaped_current_f32, power3},
+    [LEY_CELL_POWER5] = {shaped_current, shaped_current_f32, power5},
+    [LEY_CELL_SIGMOID] = {shaped_current, shaped_current_f32, sigmoid},
+    [LEY_CELL_EXPONENTIAL] = {shaped_current, shaped_current_f32, exponential},
 };
 
 // The table is cut at the read amplitude here, once; afterwards a law is a function of u alone.
@@ -75,6 +110,10 @@ enum ley_status ley_cell_create(struct ley_cell **cell, const struct ley_cell_sp
     }
     made->spec = *spec;
     made->ops = &laws[spec->law];
+    if (made->ops->shape) {
+        double top = made->ops->shape(spec->v_dd_v - spec->v_ref_v);
+        made->shape_scale_a = spec->swing_a / (top - made->ops->shape(-spec->v_ref_v));
+    }
     if (spec->law == LEY_CELL_TABLE) {
         enum ley_status status = ley_cell_table_load(&made->curve, table_path, spec->v_read_v);
         if (status != LEY_OK) {
@@ -121,4 +160,19 @@ double ley_cell_current(const struct ley_cell *cell, double u_v) {
 
 float ley_cell_current_f32(const struct ley_cell *cell, float u_v) {
     return cell->ops->current_f32(cell, u_v);
+}
+
+// A table has no coefficients.
+bool ley_cell_polynomial(const struct ley_cell *cell, double p_a[4]) {
+    switch (cell->spec.law) {
+    case LEY_CELL_LINEAR:
+        p_a[0] = p_a[2] = p_a[3] = 0;
+        p_a[1] = cell->spec.slope_a_per_v;
+        return true;
+    case LEY_CELL_CUBIC:
+        memcpy(p_a, cell->spec.p_a, sizeof cell->spec.p_a);
+        return true;
+    default:
+        return false;
+    }
 }

@@ -97,8 +97,15 @@ static enum ley_status try_scalers(struct group *group) {
     for (int g = 0; g < group->n_queries; g++) {
         group->attention->scaler[LEY_SIGNAL_OUTPUT][g] = (struct ley_scaler){1, 0};
     }
-    LEY_TRY(ley_attention_forward(group->got, group->attention, group->q, group->k, group->v, 1,
-                                  group->n_tokens, NULL, NULL, NULL));
+    const struct ley_attention_call call = {
+        .q = ley_heads_packed(group->q, group->n_queries, group->n_tokens, group->head_dim),
+        .k = ley_heads_packed(group->k, 1, group->n_tokens, group->head_dim),
+        .v = ley_heads_packed(group->v, 1, group->n_tokens, group->head_dim),
+        .out = ley_heads_packed_out(group->got, group->n_queries, group->n_tokens, group->head_dim),
+        .n_batch = 1,
+        .n_tokens = group->n_tokens,
+    };
+    LEY_TRY(ley_attention_forward(group->attention, &call));
     for (int g = 0; g < group->n_queries; g++) {
         group->unexplained[g] =
             fit_line(&group->line[g], group->want + g * n, group->got + g * n, n);

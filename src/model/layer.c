@@ -1,9 +1,8 @@
 // layer.c - one decoder layer over the new tokens of a session
 //
-// Rows are (b, t) with heads side by side; the analog attention works on doubles with heads outside
-// (B, H, T, D), so values are converted at its border (exactly in, rounded to float32 out). A
-// sequence from the start goes through the sequence form of attention and is then written to the
-// cache or the banks; a single token goes to the cache or the banks first and reads them.
+// Rows are (b, t) with heads side by side. A sequence from the start goes through the sequence form
+// of attention and is then written to the cache or the banks; a single token goes to the cache or
+// the banks first and reads them.
 #include <string.h>
 
 #include "event/ledger.h"
@@ -114,75 +113,41 @@ static void attend_digital(const struct span *span) {
     }
 }
 
-// heads (B, H, n, D) <- tokens first .. first + n - 1 of rows (B, T, stride).
-static void split_heads(double *heads, const float *rows, const struct span *span, int n_heads,
-                        int64_t first, int64_t n) {
-    int64_t head_dim = span->session->model->config.head_dim;
-    for (int64_t b = 0; b < span->session->n_batch; b++) {
-        for (int64_t h = 0; h < n_heads; h++) {
-            for (int64_t t = 0; t < n; t++) {
-                const float *in =
-                    rows + (b * span->n_tokens + first + t) * span->stride + h * head_dim;
-                double *out = heads + ((b * n_heads + h) * n + t) * head_dim;
-                for (int64_t d = 0; d < head_dim; d++) {
-                    out[d] = (double)in[d];
-                }
-            }
-        }
-    }
-}
-
-// rows (B, T, H * D) <- heads (B, H, T, D)
-static void join_heads(float *rows, const double *heads, const struct span *span) {
-    int64_t head_dim = span->session->model->config.head_dim, n = span->n_tokens;
-    int64_t n_heads = span->session->model->config.n_heads;
-    for (int64_t b = 0; b < span->session->n_batch; b++) {
-        for (int64_t h = 0; h < n_heads; h++) {
-            for (int64_t t = 0; t < n; t++) {
-                const double *in = heads + ((b * n_heads + h) * n + t) * head_dim;
-                float *out = rows + ((b * n + t) * n_heads + h) * head_dim;
-                for (int64_t d = 0; d < head_dim; d++) {
-                    out[d] = (float)in[d];
-                }
-            }
-        }
-    }
-}
-
 // Time of a token: they come once a period.
 static double time_s(const struct span *span, int64_t token) {
     return (double)token * span->weights->attention->hardware.time.token_period_s;
 }
 
-// M19
+// M19. The banks read and write the rows of the projections in place.
 static enum ley_status attend_analog(const struct span *span) {
     const struct ley_session *session = span->session;
-    const struct ley_model_config *config = &session->model->config;
-    const struct ley_activations *a = &session->a;
     const struct ley_feed *feed = span->feed;
-    const struct ley_attention_trace *trace = feed->trace ? &feed->trace[span->layer] : NULL;
-    struct ley_ledger *ledger = feed->ledger ? &feed->ledger[span->layer] : NULL;
-    const float *k = a->qkv + span->width_q, *v = k + span->width_k;
-    int64_t n = span->n_tokens;
-    // Exact: every float is a double.
-    split_heads(a->q, a->qkv, span, config->n_heads, 0, n);
-    split_heads(a->k, k, span, config->n_kv_heads, 0, n);
-    split_heads(a->v, v, span, config->n_kv_heads, 0, n);
+    const float *q = session->a.qkv, *k = q + span->width_q, *v = k + span->width_k;
+    int64_t n = span->n_tokens, row = span->stride, batch = n * row, width_q = span->width_q;
+    int64_t head_dim = session->model->config.head_dim;
+    struct ley_attention_call call = {
+        .q = {.f32 = q, .batch = batch, .head = head_dim, .token = row},
+        .k = {.f32 = k, .batch = batch, .head = head_dim, .token = row},
+        .v = {.f32 = v, .batch = batch, .head = head_dim, .token = row},
+        .out = {.f32 = session->a.attended,
+                .batch = n * width_q,
+                .head = head_dim,
+                .token = width_q},
+        .n_batch = session->n_batch,
+        .n_tokens = n,
+        .trace = feed->trace ? &feed->trace[span->layer] : NULL,
+        .ledger = feed->ledger ? &feed->ledger[span->layer] : NULL,
+        .work = session->work,
+    };
     if (n == 1) {
-        ley_stream_step(a->out, span->state->stream, a->q, a->k, a->v, time_s(span, span->first),
-                        trace, ledger);
-        join_heads(a->attended, a->out, span);
+        ley_stream_step(span->state->stream, &call, time_s(span, span->first));
         return LEY_OK;
     }
-    LEY_TRY(ley_attention_forward(a->out, span->weights->attention, a->q, a->k, a->v,
-                                  session->n_batch, n, trace, ledger, NULL));
-    join_heads(a->attended, a->out, span);
-    // The banks have to hold the sequence for the tokens to come. This reuses a->k and a->v, which
-    // the sequence form has read by now.
-    for (int64_t t = 0; t < n; t++) { // its events are counted already
-        split_heads(a->k, k, span, config->n_kv_heads, t, 1);
-        split_heads(a->v, v, span, config->n_kv_heads, t, 1);
-        ley_stream_write(span->state->stream, a->k, a->v, time_s(span, t), NULL);
+    LEY_TRY(ley_attention_forward(span->weights->attention, &call));
+    // The banks have to hold the sequence for the tokens to come; its events are counted already.
+    call.ledger = NULL;
+    for (int64_t t = 0; t < n; t++) {
+        ley_stream_write(span->state->stream, &call, t, time_s(span, t));
     }
     return LEY_OK;
 }

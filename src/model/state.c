@@ -29,6 +29,7 @@ static enum ley_status fill(struct ley_session *session) {
     if (!session->layer || !session->step_token) {
         return ley_fail_memory("session", n_layers, sizeof *session->layer);
     }
+    LEY_TRY(ley_attention_work_create(&session->work));
     for (size_t l = 0; l < n_layers; l++) {
         LEY_TRY(create_layer(&session->layer[l], session, &session->model->layer[l]));
     }
@@ -67,10 +68,6 @@ static void release(struct ley_activations *a) {
     ley_free(a->ffn_in);
     ley_free(a->ffn_out);
     ley_free(a->turn);
-    ley_free(a->q);
-    ley_free(a->k);
-    ley_free(a->v);
-    ley_free(a->out);
     *a = (struct ley_activations){0};
 }
 
@@ -86,6 +83,7 @@ void ley_session_destroy(struct ley_session *session) {
     }
     release(&session->a);
     ley_free(session->layer);
+    ley_attention_work_destroy(session->work);
     ley_free(session->scratch.piece);
     ley_free(session->step_token);
     ley_free(session->loss_logits);
@@ -131,15 +129,14 @@ static enum ley_status reserve_scratch(struct ley_session *session, int64_t n_ke
                           : ley_fail_memory("scores", (size_t)(wanted * n_threads), sizeof(float));
 }
 
-// a->n_rows and a->n_tokens are set. Analog buffers have no length in a digital model, and rotary
-// ones none in gpt2. False: out of memory, with some of them made.
+// a->n_rows and a->n_tokens are set. Rotary buffers have no length in gpt2. False: out of memory,
+// with some of them made.
 static bool allocate(struct ley_activations *a, const struct ley_model *model) {
     const struct ley_model_config *config = &model->config;
     size_t n = (size_t)a->n_rows, C = (size_t)config->d_model, F = (size_t)config->d_ff;
     size_t Q = (size_t)ley_width_q(config), K = (size_t)ley_width_k(config);
     size_t n_ffn_in = config->activation == LEY_SWIGLU ? 2 * F : F;
     size_t n_turn = model->rotary ? (size_t)(a->n_tokens * config->rope_dim) : 0;
-    size_t n_analog = model->layer[0].attention ? n : 0;
     a->x = ley_alloc(n * C, sizeof(float));
     a->h = ley_alloc(n * C, sizeof(float));
     a->qkv = ley_alloc(n * (Q + 2 * K), sizeof(float));
@@ -147,12 +144,7 @@ static bool allocate(struct ley_activations *a, const struct ley_model *model) {
     a->ffn_in = ley_alloc(n * n_ffn_in, sizeof(float));
     a->ffn_out = ley_alloc(n * F, sizeof(float));
     a->turn = ley_alloc(n_turn, sizeof(float));
-    a->q = ley_alloc(n_analog * Q, sizeof(double));
-    a->k = ley_alloc(n_analog * K, sizeof(double));
-    a->v = ley_alloc(n_analog * K, sizeof(double));
-    a->out = ley_alloc(n_analog * Q, sizeof(double));
-    return a->x && a->h && a->qkv && a->attended && a->ffn_in && a->ffn_out && a->turn && a->q &&
-           a->k && a->v && a->out;
+    return a->x && a->h && a->qkv && a->attended && a->ffn_in && a->ffn_out && a->turn;
 }
 
 // Activations hold no state between feeds, so growing throws the old ones away.

@@ -52,8 +52,9 @@ struct ley_feed {
 };
 
 // Starts B = n_batch empty sequences on `model`, which is borrowed and must keep its attention as
-// it is. max_tokens sizes the digital cache and limits the length there; a window or the rings of
-// banks make their own size and no limit. One session of a model may run at a time.
+// it is (its scalers may change before a reset). max_tokens sizes the digital cache and limits the
+// length there; a window or the rings of banks make their own size and no limit. One session of a
+// model may run at a time.
 LEY_MUST_CHECK enum ley_status ley_session_create(struct ley_session **session,
                                                   const struct ley_model *model, int64_t n_batch,
                                                   int64_t max_tokens);
@@ -68,8 +69,8 @@ void ley_session_reset(struct ley_session *session);
 int64_t ley_session_n_tokens(const struct ley_session *session);
 
 // Runs T = n_tokens >= 1 new tokens (B, T) and writes the logits asked for; `feed` may be NULL.
-// Leyden's dense layers, caches and banks allocate only when B * T is larger than ever before
-// (ley_attention_forward takes scratch memory for each analog prompt). LEY_E_ARGUMENT before
+// Leyden's dense layers, caches and banks allocate only when B * T is larger than ever before (a
+// chip without integers, M21, takes scratch memory for each analog prompt). LEY_E_ARGUMENT before
 // anything has changed: a token outside the vocabulary, a position past the context of learned
 // positions, a full cache. After any other failure the session must be reset.
 LEY_MUST_CHECK enum ley_status ley_session_feed(float *logits, struct ley_session *session,

@@ -20,7 +20,6 @@ struct ley_activations {
     float *attended;          // (R, Q)
     float *ffn_in, *ffn_out;  // (R, F or 2 F), (R, F)
     float *turn;              // (T, rope_dim)
-    double *q, *k, *v, *out;  // analog: (B, H, T, D)
 };
 
 struct ley_session {
@@ -31,7 +30,8 @@ struct ley_session {
     struct ley_layer_state *layer;
     struct ley_activations a;
     struct ley_softmax_scratch scratch;
-    int n_threads; // that `scratch` serves
+    struct ley_attention_work *work; // of analog layers, one after another
+    int n_threads;                   // that `scratch` serves
     // one token of each sequence, while a feed goes token by token
     int32_t *step_token; // (B)
     float *loss_logits;  // (LEY_LOSS_ROWS, V), made by the first loss

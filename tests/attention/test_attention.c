@@ -51,40 +51,30 @@ static void free_data(struct data *data) {
 }
 
 static void run_sequence(struct data *data, const struct ley_attention *attention) {
-    ASSERT_OK(ley_attention_forward(data->out, attention, data->q, data->k, data->v, data->B,
-                                    data->T, &data->trace, &data->ledger, NULL));
-}
-
-static void copy_token(double *token, const double *all, int64_t n_heads, int64_t T, int64_t D,
-                       int64_t t) {
-    for (int64_t h = 0; h < n_heads; h++) {
-        memcpy(token + h * D, all + (h * T + t) * D, (size_t)D * sizeof(double));
-    }
+    struct ley_attention_call call =
+        packed_call(data->out, data->q, data->k, data->v, &data->shape, data->B, data->T);
+    call.trace = &data->trace;
+    call.ledger = &data->ledger;
+    ASSERT_OK(ley_attention_forward(attention, &call));
 }
 
 static void run_stream(struct data *data, const struct ley_attention *attention) {
-    int64_t D = data->shape.head_dim, n_q = data->B * data->shape.n_query_heads;
-    int64_t n_kv = data->B * data->shape.n_kv_heads;
-    double *q = new_array(n_q * D), *k = new_array(n_kv * D), *v = new_array(n_kv * D);
-    double *out = new_array(n_q * D);
+    struct ley_attention_call call =
+        packed_call(data->out, data->q, data->k, data->v, &data->shape, data->B, data->T);
+    call.trace = &data->trace;
+    call.ledger = &data->ledger;
+    call.n_tokens = 1;
     struct ley_stream *stream;
     ASSERT_OK(ley_stream_create(&stream, attention, data->B));
     for (int64_t t = 0; t < data->T; t++) {
-        copy_token(q, data->q, n_q, data->T, D, t);
-        copy_token(k, data->k, n_kv, data->T, D, t);
-        copy_token(v, data->v, n_kv, data->T, D, t);
-        double t_s = (double)t * attention->hardware.time.token_period_s;
-        ley_stream_step(out, stream, q, k, v, t_s, &data->trace, &data->ledger);
-        for (int64_t h = 0; h < n_q; h++) {
-            memcpy(data->out + (h * data->T + t) * D, out + h * D, (size_t)D * sizeof(double));
-        }
+        ley_stream_step(stream, &call, (double)t * attention->hardware.time.token_period_s);
+        call.q.f64 += call.q.token;
+        call.k.f64 += call.k.token;
+        call.v.f64 += call.v.token;
+        call.out.f64 += call.out.token;
     }
     assert_int_equal(ley_stream_n_tokens(stream), data->T);
     ley_stream_destroy(stream);
-    ley_free(q);
-    ley_free(k);
-    ley_free(v);
-    ley_free(out);
 }
 
 static void assert_same_bits(const struct data *a, const struct data *b) {
@@ -131,7 +121,7 @@ static void check_both_ways(struct ley_hardware *hardware, struct ley_attention_
     ley_attention_destroy(attention);
 }
 
-// Random shapes, all laws, both arithmetics and modes, leakage, grouped heads, up to three laps.
+// Random shapes, all laws, arithmetics and modes, leakage, grouped heads, up to three laps.
 static void test_sequence_equals_bank(void **state) {
     (void)state;
     static const char *const presets[] = {"paper", "paper-linear", "cmos", "ideal", "osfet"};
@@ -143,7 +133,7 @@ static void test_sequence_equals_bank(void **state) {
         hardware.array.ring = seed % 3 == 0 ? window + (int)random_between(seed, 2, 0, 20) : 0;
         hardware.array.n_columns = (int)random_between(seed, 3, 1, 20);
         hardware.array.n_rows = (int)random_between(seed, 4, 1, 20);
-        hardware.array.arithmetic = seed % 7 == 0;
+        hardware.array.arithmetic = (int)(seed / 5 % 3); // auto, double, float
         hardware.cell.leakage = (int)(seed % 3);
         hardware.cell.tau_s = hardware.time.token_period_s / random_between(seed, 5, 1e-4, 0.2);
         int n_kv = (int)random_between(seed, 6, 1, 3), n_group = (int)random_between(seed, 7, 1, 4);
@@ -319,9 +309,9 @@ static void test_stops_on_request(void **state) {
     ASSERT_OK(ley_attention_create(&attention, &hardware, &shape));
     struct data data = make_data(&hardware, shape, 1, 10, 1);
     struct ley_progress progress = {stop_at_once, NULL};
-    ASSERT_FAILS(ley_attention_forward(data.out, attention, data.q, data.k, data.v, 1, 10, NULL,
-                                       NULL, &progress),
-                 LEY_E_INTERRUPTED, "stopped");
+    struct ley_attention_call call = packed_call(data.out, data.q, data.k, data.v, &shape, 1, 10);
+    call.progress = &progress;
+    ASSERT_FAILS(ley_attention_forward(attention, &call), LEY_E_INTERRUPTED, "stopped");
     free_data(&data);
     ley_attention_destroy(attention);
 }

@@ -73,6 +73,34 @@ static void test_table(void **state) {
     ley_cell_destroy(cell);
 }
 
+// S4.6: coefficients as printed there, 0 at u = 0, and the swing of 19.3 uA
+static void test_other_shapes(void **state) {
+    (void)state;
+    static const struct {
+        const char *preset;
+        double coefficient_ua, at_03; // g(0.3)
+    } laws[] = {
+        {"nl-x3", 105.90, 0.027},
+        {"nl-x5", 522.96, 0.00243},
+        {"nl-sigmoid", 19.734, 0.45257412682243322},
+        {"nl-exponential", 5.3638, 1.45960311115694967},
+    };
+    for (size_t i = 0; i < sizeof laws / sizeof laws[0]; i++) {
+        struct ley_hardware hardware = hardware_of(laws[i].preset);
+        struct ley_cell *cell = cell_of(&hardware);
+        double at_03_ua = 1e6 * ley_cell_current(cell, 0.3);
+        assert_true(fabs(at_03_ua / laws[i].at_03 - laws[i].coefficient_ua) < 5e-3);
+        double swing_a = ley_cell_current(cell, 0.45) - ley_cell_current(cell, -0.45);
+        assert_true(fabs(swing_a - 19.3e-6) < 1e-19);
+        assert_true(ley_cell_current(cell, 0) == 0);
+        for (int u = -45; u <= 45; u++) {
+            double in_double = ley_cell_current(cell, u * 0.01);
+            assert_true(fabs(ley_cell_current_f32(cell, (float)(u * 0.01)) - in_double) < 1e-11);
+        }
+        ley_cell_destroy(cell);
+    }
+}
+
 // Decay per lag against the published mask in float64
 static void check_decay(const char *folder, const char *name) {
     char path[2048];
@@ -161,6 +189,7 @@ int main(void) {
         cmocka_unit_test(test_cubic_is_the_published_polynomial),
         cmocka_unit_test(test_linear),
         cmocka_unit_test(test_table),
+        cmocka_unit_test(test_other_shapes),
         cmocka_unit_test(test_decay_is_published),
         cmocka_unit_test(test_decay_semigroup),
         cmocka_unit_test(test_decay_kinds),

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "support/generate.h"
-#include "support/gpt2_oracle.h"
+#include "support/oracle_gpt.h"
 #include "support/support.h"
 
 enum { T = 128, V = 96, B = 2, LAYERS = 2 };
@@ -18,11 +18,13 @@ enum { T = 128, V = 96, B = 2, LAYERS = 2 };
 static const double LOGITS = 2e-6, LOSS = 1e-7, REL_L2_QUANTISED = 1e-3;
 
 static void load_model(struct ley_model **model, const char *oracle) {
-    struct gpt2_oracle gpt2;
+    struct oracle_gpt gpt;
     char folder[1024];
     snprintf(folder, sizeof folder, "%s/gpt/2L_weights", oracle);
-    struct ley_weight_source weights = gpt2_oracle_source(&gpt2, folder);
-    ASSERT_OK(ley_model_create(model, &gpt2.config, &weights, LEY_NN_F32));
+    oracle_gpt_load(&gpt, folder);
+    struct ley_weight_source weights = oracle_gpt_source(&gpt);
+    ASSERT_OK(ley_model_create(model, &gpt.config, &weights, LEY_NN_F32));
+    oracle_gpt_free(&gpt);
 }
 
 static void load_scalers(struct ley_model *model, const char *folder) {
@@ -70,6 +72,7 @@ static void set_attention(struct ley_model *model, const struct oracle_case *c,
     }
     struct ley_hardware hardware;
     ASSERT_OK(ley_hardware_load(&hardware, c->preset));
+    hardware.array.arithmetic = LEY_ARITHMETIC_DOUBLE; // the definition: a tie is a whole level
     hardware.array.window = c->window;
     hardware.array.ring = c->window;
     hardware.cell.tau_s = hardware.time.token_period_s / 1.6e-4; // decay_factor of meta.json

@@ -90,6 +90,19 @@ double largest_difference(const double *a, const double *b, size_t n) {
     return largest;
 }
 
+struct ley_attention_call packed_call(double *out, const double *q, const double *k,
+                                      const double *v, const struct ley_attention_shape *shape,
+                                      int64_t n_batch, int64_t n_tokens) {
+    return (struct ley_attention_call){
+        .q = ley_heads_packed(q, shape->n_query_heads, n_tokens, shape->head_dim),
+        .k = ley_heads_packed(k, shape->n_kv_heads, n_tokens, shape->head_dim),
+        .v = ley_heads_packed(v, shape->n_kv_heads, n_tokens, shape->head_dim),
+        .out = ley_heads_packed_out(out, shape->n_query_heads, n_tokens, shape->head_dim),
+        .n_batch = n_batch,
+        .n_tokens = n_tokens,
+    };
+}
+
 char test_folder[64];
 
 int make_folder(void **state) {

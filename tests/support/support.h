@@ -47,6 +47,11 @@ void fill_random(double *x, size_t n, uint64_t seed, double low, double high);
 // Largest |a - b|.
 double largest_difference(const double *a, const double *b, size_t n);
 
+// A call on packed doubles q, out (B, Hq, T, D) and k, v (B, Hkv, T, D); nothing is noted.
+struct ley_attention_call packed_call(double *out, const double *q, const double *k,
+                                      const double *v, const struct ley_attention_shape *shape,
+                                      int64_t n_batch, int64_t n_tokens);
+
 // A folder of a test's own: fixtures that make it (its name is then in `test_folder`) and remove it
 // with all that is in it.
 extern char test_folder[64];

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "support/generate.h"
-#include "support/gpt2_oracle.h"
+#include "support/oracle_gpt.h"
 #include "support/support.h"
 
 enum { B = 2, T = 128, STEPS = 5 };
@@ -27,45 +27,40 @@ static double suggested(const struct cJSON *meta, const char *what) {
     return cJSON_GetObjectItem(bars, what)->valuedouble;
 }
 
-// Error and norm of the tensors of one file. q, k and v share one: a shift of all keys changes
-// nothing, so the gradient of their bias is rounding alone and has no relative error of its own.
-struct distance {
-    char file[128];
-    double error, norm;
-};
+// q, k and v share one file and are judged together: a shift of all keys changes nothing, so the
+// gradient of their bias is rounding alone and has no relative error of its own.
+static bool goes_on(enum ley_weight weight) {
+    return weight == LEY_WEIGHT_ATTN_K || weight == LEY_WEIGHT_ATTN_V ||
+           weight == LEY_WEIGHT_ATTN_K_BIAS || weight == LEY_WEIGHT_ATTN_V_BIAS;
+}
 
 // Relative L2 distance of block[] from the files of a folder, the worst of all.
-static double worst_distance(char worst[128], const struct ley_parameters *p, const float *block,
+static double worst_distance(const char **worst, const struct ley_parameters *p, const float *block,
                              const char *folder) {
-    struct gpt2_oracle gpt2;
-    struct ley_weight_source files = gpt2_oracle_source(&gpt2, folder);
+    struct oracle_gpt gpt;
     static float want[128 * 256];
-    struct distance at = {"", 0, 1};
-    double most = 0;
+    double most = 0, error = 0, norm = 0;
+    oracle_gpt_load(&gpt, folder);
+    struct ley_weight_source files = oracle_gpt_source(&gpt);
     for (int i = 0; i < p->n_tensors; i++) {
         const struct ley_parameter *tensor = &p->tensor[i];
-        char file[128];
-        gpt2_oracle_name(file, tensor->weight, tensor->layer);
-        if (strcmp(file, at.file)) {
-            at = (struct distance){"", 0, 0};
-            memcpy(at.file, file, sizeof file);
+        if (!goes_on(tensor->weight)) {
+            error = 0;
+            norm = 0;
         }
         ASSERT_OK(
             files.read(files.context, want, tensor->weight, tensor->layer, 0, tensor->n_rows));
         for (int64_t v = 0; v < tensor->n_rows * tensor->n_columns; v++) {
-            at.error += pow((double)block[tensor->offset + v] - (double)want[v], 2);
-            at.norm += pow((double)want[v], 2);
+            error += pow((double)block[tensor->offset + v] - (double)want[v], 2);
+            norm += pow((double)want[v], 2);
         }
-        bool is_whole = i + 1 == p->n_tensors;
-        if (!is_whole) {
-            gpt2_oracle_name(file, p->tensor[i + 1].weight, p->tensor[i + 1].layer);
-            is_whole = strcmp(file, at.file) != 0;
-        }
-        if (is_whole && sqrt(at.error / at.norm) > most) {
-            most = sqrt(at.error / at.norm);
-            memcpy(worst, at.file, sizeof at.file);
+        bool is_whole = i + 1 == p->n_tensors || !goes_on(p->tensor[i + 1].weight);
+        if (is_whole && sqrt(error / norm) > most) {
+            most = sqrt(error / norm);
+            *worst = tensor->name;
         }
     }
+    oracle_gpt_free(&gpt);
     return most;
 }
 
@@ -77,12 +72,14 @@ struct run {
 };
 
 static void start(struct run *run, const char *oracle, const char *name) {
-    struct gpt2_oracle gpt2;
+    struct oracle_gpt gpt;
     int64_t n;
     snprintf(run->folder, sizeof run->folder, "%s/gpt/%s", oracle, name);
     snprintf(run->weights, sizeof run->weights, "%s/gpt/2L_weights", oracle);
-    struct ley_weight_source weights = gpt2_oracle_source(&gpt2, run->weights);
-    ASSERT_OK(ley_net_create(&run->net, &gpt2.config, &weights, LEY_NN_F32, NULL, 0));
+    oracle_gpt_load(&gpt, run->weights);
+    struct ley_weight_source weights = oracle_gpt_source(&gpt);
+    ASSERT_OK(ley_net_create(&run->net, &gpt.config, &weights, LEY_NN_F32, NULL, 0));
+    oracle_gpt_free(&gpt);
     run->meta = load_meta(run->folder);
     int window = cJSON_GetObjectItem(run->meta, "sliding_window")->valueint;
     ley_model_set_digital(ley_net_model(run->net), window < T ? window : 0);
@@ -115,12 +112,13 @@ static double gradient(struct run *run, int i) {
 
 static void check_gradient(struct run *run, const char *name) {
     const struct ley_parameters *p = ley_net_parameters(run->net);
-    char folder[1100], worst[128] = "";
+    char folder[1100];
+    const char *worst = "";
     double want =
         cJSON_GetObjectItem(cJSON_GetObjectItem(run->meta, "loss"), "ref_f64_nocast")->valuedouble;
     double loss = gradient(run, 0);
     snprintf(folder, sizeof folder, "%s/ref_grad", run->folder);
-    double distance = worst_distance(worst, p, p->gradient, folder);
+    double distance = worst_distance(&worst, p, p->gradient, folder);
     print_message("%s: loss differs by %.1e, gradients by %.1e at most (%s)\n", name,
                   fabs(loss - want), distance, worst);
     assert_true(fabs(loss - want) < suggested(run->meta, "loss"));
@@ -157,13 +155,14 @@ static void check_steps(struct run *run, const char *schedule) {
 
 static void check_case(const char *oracle, const char *name) {
     struct run run;
-    char folder[1100], worst[128] = "";
+    char folder[1100];
+    const char *worst = "";
     start(&run, oracle, name);
     check_gradient(&run, name);
     check_steps(&run, "const");
     const struct ley_parameters *p = ley_net_parameters(run.net);
     snprintf(folder, sizeof folder, "%s/adamw_final", run.folder);
-    double distance = worst_distance(worst, p, p->value, folder);
+    double distance = worst_distance(&worst, p, p->value, folder);
     print_message("%s: final weights differ by %.1e (%s)\n", name, distance, worst);
     assert_true(distance < FINAL_REL_L2);
     finish(&run);

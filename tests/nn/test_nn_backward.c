@@ -1,4 +1,4 @@
-// test_backward.c - gradients of every layer against central differences
+// test_nn_backward.c - gradients of every layer against central differences
 //
 // The differences are taken of plain loops in double, so that their own error (h^2 and 1e-16 / h)
 // is below 1e-9 and what is judged is the float32 gradient. A loss is a fixed random combination of
