@@ -92,6 +92,8 @@ void ley_net_destroy(struct ley_net *net) {
     ley_parameters_destroy(&net->parameters);
     ley_free(net->back);
     ley_free(net->a.block);
+    ley_free(net->scaler_gradient);
+    ley_attention_work_destroy(net->work);
     ley_free(net);
 }
 
@@ -122,6 +124,7 @@ enum ley_status ley_net_pack(struct ley_net *net) {
     const struct ley_parameters *p = &net->parameters;
     const struct ley_weight_source values = ley_parameters_source(p);
     LEY_TRY(ley_model_load(net->model, &values));
+    ley_net_give_scalers(net);
     for (int l = 0; l < p->config.n_layers; l++) {
         struct ley_net_layer *back = &net->back[l];
         int64_t at = turn(back->qkv, net, LEY_WEIGHT_ATTN_Q, l, 0);

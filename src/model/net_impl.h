@@ -37,7 +37,10 @@ struct ley_net {
     struct ley_linear *output_back;
     struct ley_attention_pass attention;
     struct ley_net_activations a;
-    int64_t n_loss_rows; // whose logits are computed at a time
+    // analog attention (net_analog.c); NULL: never set
+    struct ley_attention_work *work;
+    struct ley_scaler *scaler_gradient; // [signal][Hq] of one layer
+    int64_t n_loss_rows;                // whose logits are computed at a time
 };
 
 // y = layer l of x over the rows of net->a; what is in between stays in net->a.
@@ -68,6 +71,9 @@ void ley_net_norm_backward(float *dx, struct ley_net *net, const struct ley_norm
 
 // Softmax attention; the context is the net.
 extern const struct ley_attention_pass ley_net_softmax;
+
+// Scalers of the model <- tensors, when attention is analog.
+void ley_net_give_scalers(struct ley_net *net);
 
 // Makes room for B sequences of T tokens and sets the widths of net->a.
 LEY_MUST_CHECK enum ley_status ley_net_reserve(struct ley_net *net, int64_t n_batch,

@@ -225,6 +225,44 @@ static void test_another_attention(void **state) {
     ley_net_destroy(f.net);
 }
 
+// The chip, with grouped queries: the loss of a session on the same model, and the same bits on any
+// number of threads; what is learned reaches the session when it is packed.
+static void test_analog(void **state) {
+    (void)state;
+    static float first[MOST];
+    struct fixture f;
+    struct ley_hardware hardware;
+    struct ley_parameter scalers[2 * LEY_SCALER_TENSORS];
+    struct ley_session *session;
+    double mean;
+    f.config = random_config(LEY_FAMILY_LLAMA);
+    ley_scaler_parameters(scalers, &f.config);
+    make_with(&f, LEY_FAMILY_LLAMA, LEY_NN_F32, scalers, 2 * LEY_SCALER_TENSORS);
+    ASSERT_OK(ley_hardware_load(&hardware, "paper"));
+    ASSERT_OK(ley_net_set_analog(f.net, &hardware));
+    const struct ley_parameter *a = ley_parameters_named(f.p, "SCALER_K_A.1");
+    assert_int_equal(a->n_columns, 2); // key-value heads
+    f.p->value[a->offset + 1] = 0.37f;
+    ASSERT_OK(ley_net_pack(f.net));
+    assert_true(ley_model_attention(ley_net_model(f.net), 1)->scaler[LEY_SIGNAL_K][1].a ==
+                (double)0.37f);
+    ASSERT_OK(ley_session_create(&session, ley_net_model(f.net), B, T));
+    ASSERT_OK(ley_session_loss(&mean, NULL, session, f.tokens, f.targets, T, NULL));
+    ley_session_destroy(session);
+    assert_true(fabs(cost(&f) - mean) < 1e-12);
+    for (int n_threads = 1; n_threads <= 3; n_threads++) {
+        omp_set_num_threads(n_threads);
+        gradient(&f);
+        if (n_threads == 1) {
+            memcpy(first, f.p->gradient, (size_t)f.p->n_values * sizeof *first);
+        }
+        assert_memory_equal(f.p->gradient, first, (size_t)f.p->n_values * sizeof *first);
+    }
+    omp_set_num_threads(2);
+    assert_true(first[a->offset + 1] != 0);
+    ley_net_destroy(f.net);
+}
+
 static void test_gradient_does_not_depend_on_threads(void **state) {
     (void)state;
     static float first[MOST];
@@ -345,6 +383,7 @@ int main(void) {
         cmocka_unit_test(test_loss_is_that_of_a_session),
         cmocka_unit_test(test_teacher),
         cmocka_unit_test(test_another_attention),
+        cmocka_unit_test(test_analog),
         cmocka_unit_test(test_gradient_does_not_depend_on_threads),
         cmocka_unit_test(test_bf16_is_close),
         cmocka_unit_test(test_batches_add_up),

@@ -15,6 +15,8 @@ static struct ley_batch make_batch(int32_t *tokens, int64_t n_tokens) {
         .tokens = tokens, .targets = tokens, .n_batch = B, .n_tokens = n_tokens};
 }
 
+static struct ley_hardware chip; // loaded once: its own allocations are tested elsewhere
+
 // Create, gradient, optimiser, pack.
 static enum ley_status work(struct ley_net **net, struct ley_adamw *adamw,
                             struct ley_model_config *config) {
@@ -23,7 +25,14 @@ static enum ley_status work(struct ley_net **net, struct ley_adamw *adamw,
     int32_t tokens[B * T];
     struct ley_batch_loss loss;
     const struct ley_batch batch = make_batch(tokens, T);
-    LEY_TRY(ley_net_create(net, config, &source, LEY_NN_F32, NULL, 0));
+    struct ley_parameter scalers[2 * LEY_SCALER_TENSORS];
+    bool is_analog = config->family == LEY_FAMILY_LLAMA;
+    ley_scaler_parameters(scalers, config);
+    LEY_TRY(ley_net_create(net, config, &source, LEY_NN_F32, scalers,
+                           is_analog ? 2 * LEY_SCALER_TENSORS : 0));
+    if (is_analog) {
+        LEY_TRY(ley_net_set_analog(*net, &chip));
+    }
     LEY_TRY(ley_adamw_create(adamw, ley_net_parameters(*net), &constants));
     LEY_TRY(ley_net_gradient(&loss, *net, &batch));
     ley_adamw_step(adamw, ley_net_parameters(*net), 1e-3, 1);
@@ -34,6 +43,7 @@ static void test_every_allocation_may_fail(void **state) {
     (void)state;
     struct ley_model_config config = random_config(LEY_FAMILY_LLAMA);
     enum ley_status status = LEY_E_MEMORY;
+    ASSERT_OK(ley_hardware_load(&chip, "paper"));
     int64_t n_live = counting.n_live, failing = 0;
     while (status != LEY_OK) {
         struct ley_net *net = NULL;

@@ -1,15 +1,17 @@
 // test_gradient_oracle.c - gradients and five steps of AdamW of a small GPT-2 against the authors'
 //
-// Oracle gpt/2L_causal and gpt/2L_sliding_w64: the gradient of every parameter, then five steps at
-// a constant rate and five of the authors' warm-up, with their clipping: losses, norms and the
-// final weights (float32 files). Their reference is float64, ours float32 throughout; the bars are
-// those that meta.json suggests for float32.
+// Oracle gpt/2L_*: softmax, with a window, and the linear and cubic chip, rounding or not. The
+// gradient of every parameter, scalers too, then five steps at a constant rate and five of the
+// authors' warm-up, with their clipping: losses, norms and the final weights (float32 files). Their
+// reference is float64, ours float32 but for analog attention; the bars are those that meta.json
+// suggests for float32.
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "support/generate.h"
+#include "support/oracle.h"
 #include "support/oracle_gpt.h"
 #include "support/support.h"
 
@@ -42,7 +44,7 @@ static double worst_distance(const char **worst, const struct ley_parameters *p,
     double most = 0, error = 0, norm = 0;
     oracle_gpt_load(&gpt, folder);
     struct ley_weight_source files = oracle_gpt_source(&gpt);
-    for (int i = 0; i < p->n_tensors; i++) {
+    for (int i = 0; i < p->n_tensors && p->tensor[i].weight != LEY_N_WEIGHTS; i++) {
         const struct ley_parameter *tensor = &p->tensor[i];
         if (!goes_on(tensor->weight)) {
             error = 0;
@@ -64,12 +66,62 @@ static double worst_distance(const char **worst, const struct ley_parameters *p,
     return most;
 }
 
+// The same for the scalers of all layers.
+static double worst_scaler_distance(const char **worst, const struct ley_parameters *p,
+                                    const float *block, const char *folder) {
+    double most = 0;
+    for (int i = 0; i < 2 * LEY_SCALER_TENSORS; i++) {
+        const struct ley_parameter *tensor = &p->tensor[p->n_tensors - 2 * LEY_SCALER_TENSORS + i];
+        char name[128];
+        int64_t n;
+        snprintf(name, sizeof name, "transformer.h.%d.attn.%s_scaler.%c.npy", tensor->layer,
+                 ley_signal_name((enum ley_signal)(i / 2 % LEY_N_SIGNALS)), i % 2 ? 'b' : 'a');
+        double *want = load_array(&n, NULL, folder, name), error = 0, norm = 0;
+        assert_int_equal(n, tensor->n_columns);
+        for (int64_t h = 0; h < n; h++) {
+            error += pow((double)block[tensor->offset + h] - want[h], 2);
+            norm += pow(want[h], 2);
+        }
+        ley_free(want);
+        if (sqrt(error / norm) > most) {
+            most = sqrt(error / norm);
+            *worst = tensor->name;
+        }
+    }
+    return most;
+}
+
 struct run {
     struct ley_net *net;
+    bool is_analog;
     int32_t *x, *y; // (5, B, T)
     char folder[1024], weights[1024];
     struct cJSON *meta;
 };
+
+// The chip of a case, with its scalers.
+static void set_analog(struct run *run, const char *model) {
+    const struct ley_hardware hardware = oracle_hardware(run->meta, model, T);
+    ASSERT_OK(ley_net_set_analog(run->net, &hardware));
+    for (int l = 0; l < 2; l++) {
+        struct ley_attention *attention = ley_model_attention(ley_net_model(run->net), l);
+        for (int s = 0; s < LEY_N_SIGNALS; s++) {
+            const char *signal = ley_signal_name((enum ley_signal)s);
+            char name[2][128];
+            int64_t n;
+            snprintf(name[0], 128, "scaler/transformer.h.%d.attn.%s_scaler.a.npy", l, signal);
+            snprintf(name[1], 128, "scaler/transformer.h.%d.attn.%s_scaler.b.npy", l, signal);
+            double *a = load_array(&n, NULL, run->folder, name[0]);
+            double *b = load_array(&n, NULL, run->folder, name[1]);
+            for (int64_t h = 0; h < n; h++) {
+                attention->scaler[s][h] = (struct ley_scaler){a[h], b[h]};
+            }
+            ley_free(a);
+            ley_free(b);
+        }
+    }
+    ley_net_take_scalers(run->net);
+}
 
 static void start(struct run *run, const char *oracle, const char *name) {
     struct oracle_gpt gpt;
@@ -78,11 +130,19 @@ static void start(struct run *run, const char *oracle, const char *name) {
     snprintf(run->weights, sizeof run->weights, "%s/gpt/2L_weights", oracle);
     oracle_gpt_load(&gpt, run->weights);
     struct ley_weight_source weights = oracle_gpt_source(&gpt);
-    ASSERT_OK(ley_net_create(&run->net, &gpt.config, &weights, LEY_NN_F32, NULL, 0));
+    struct ley_parameter scalers[2 * LEY_SCALER_TENSORS];
+    run->is_analog = strstr(name, "linear") || strstr(name, "dram");
+    ley_scaler_parameters(scalers, &gpt.config);
+    ASSERT_OK(ley_net_create(&run->net, &gpt.config, &weights, LEY_NN_F32, scalers,
+                             run->is_analog ? 2 * LEY_SCALER_TENSORS : 0));
     oracle_gpt_free(&gpt);
     run->meta = load_meta(run->folder);
     int window = cJSON_GetObjectItem(run->meta, "sliding_window")->valueint;
-    ley_model_set_digital(ley_net_model(run->net), window < T ? window : 0);
+    if (run->is_analog) {
+        set_analog(run, strstr(name, "linear") ? "linear" : "dram");
+    } else {
+        ley_model_set_digital(ley_net_model(run->net), window < T ? window : 0);
+    }
     run->x = load_tokens(&n, run->weights, "tokens_X.npy");
     assert_int_equal(n, STEPS * B * T);
     run->y = load_tokens(&n, run->weights, "tokens_Y.npy");
@@ -119,6 +179,9 @@ static void check_gradient(struct run *run, const char *name) {
     double loss = gradient(run, 0);
     snprintf(folder, sizeof folder, "%s/ref_grad", run->folder);
     double distance = worst_distance(&worst, p, p->gradient, folder);
+    if (run->is_analog) {
+        distance = fmax(distance, worst_scaler_distance(&worst, p, p->gradient, folder));
+    }
     print_message("%s: loss differs by %.1e, gradients by %.1e at most (%s)\n", name,
                   fabs(loss - want), distance, worst);
     assert_true(fabs(loss - want) < suggested(run->meta, "loss"));
@@ -163,6 +226,9 @@ static void check_case(const char *oracle, const char *name) {
     const struct ley_parameters *p = ley_net_parameters(run.net);
     snprintf(folder, sizeof folder, "%s/adamw_final", run.folder);
     double distance = worst_distance(&worst, p, p->value, folder);
+    if (run.is_analog) {
+        distance = fmax(distance, worst_scaler_distance(&worst, p, p->value, folder));
+    }
     print_message("%s: final weights differ by %.1e (%s)\n", name, distance, worst);
     assert_true(distance < FINAL_REL_L2);
     finish(&run);
@@ -177,6 +243,10 @@ static void test_gpt2(void **state) {
     if (oracle) {
         check_case(oracle, "2L_causal");
         check_case(oracle, "2L_sliding_w64");
+        check_case(oracle, "2L_linear");
+        check_case(oracle, "2L_linear_q");
+        check_case(oracle, "2L_dram");
+        check_case(oracle, "2L_dram_q");
     }
 }
 
