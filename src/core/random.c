@@ -22,3 +22,23 @@ double ley_random_uniform(uint64_t seed, uint64_t stream, uint64_t index) {
     uint64_t bits = (uint64_t)block[0] << 32 | block[1];
     return (double)(bits >> 11) * 0x1p-53;
 }
+
+// Four rounds of a Feistel network permute the numbers below 4^half_bits >= n; what falls outside
+// 0 .. n - 1 goes through again. That ends, at the latest where it began, and since the network is
+// one to one, so is the walk; fewer than four passes are to be expected.
+uint64_t ley_random_permute(uint64_t seed, uint64_t stream, uint64_t index, uint64_t n) {
+    unsigned half_bits = 1;
+    while (half_bits < 32 && n > (uint64_t)1 << (2 * half_bits)) {
+        half_bits++;
+    }
+    uint64_t mask = ((uint64_t)1 << half_bits) - 1;
+    do {
+        for (uint64_t round = 0; round < 4; round++) {
+            uint32_t block[4];
+            uint64_t left = index >> half_bits, right = index & mask;
+            ley_random_block(block, seed, stream, round << 32 | right);
+            index = right << half_bits | (left ^ (block[0] & mask));
+        }
+    } while (index >= n);
+    return index;
+}

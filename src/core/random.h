@@ -17,6 +17,10 @@ void ley_random_block(uint32_t out[4], uint64_t seed, uint64_t stream, uint64_t 
 // A uniform number in [0, 1) with 53 random bits.
 double ley_random_uniform(uint64_t seed, uint64_t stream, uint64_t index);
 
+// Where place `index` of 0 .. n - 1 goes in a random order of n >= 1 things: a different place for
+// each index. `stream` counts up to 2^64 - 1 and names the order. About the time of eight blocks.
+uint64_t ley_random_permute(uint64_t seed, uint64_t stream, uint64_t index, uint64_t n);
+
 #ifdef __cplusplus
 }
 #endif

@@ -11,7 +11,8 @@ struct ley_weight_info ley_weight_info(const struct ley_model_config *config,
     const int64_t K = (int64_t)config->n_kv_heads * config->head_dim;
     const int64_t F = config->d_ff, R = config->rope_dim / 2;
     const struct ley_weight_info info[] = {
-#define LEY_WEIGHT(name, per_layer, rows, columns, meaning) {#name, per_layer, rows, columns},
+#define LEY_WEIGHT(name, per_layer, rows, columns, meaning)                                        \
+    {#name, per_layer, rows, columns, (#rows)[0] != '1'},
 #include "model/weight.def"
 #undef LEY_WEIGHT
     };

@@ -45,6 +45,7 @@ struct ley_weight_info {
     const char *name; // "ATTN_Q"
     bool is_per_layer;
     int64_t n_rows, n_columns;
+    bool is_matrix; // or a vector, which has one row
 };
 struct ley_weight_info ley_weight_info(const struct ley_model_config *config,
                                        enum ley_weight weight);

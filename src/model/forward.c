@@ -5,11 +5,27 @@
 #include "core/memory.h"
 #include "model/state_impl.h"
 #include "nn/activation.h"
+#include "nn/loss.h"
 
 // How far a feed is, in layers, for its progress report.
 struct pace {
     int64_t n_done, n_total;
 };
+
+// Tied weights have no embedding of their own: a row of the output matrix is unpacked instead.
+// Learned positions are added, rotary ones turn q and k later.
+void ley_model_embed(float *x, float *scratch, const struct ley_model *model, int32_t token,
+                     int64_t position) {
+    if (model->tokens) {
+        ley_embedding_read(x, model->tokens, token);
+    } else {
+        ley_linear_read(x, model->output, token);
+    }
+    if (model->positions) {
+        ley_embedding_read(scratch, model->positions, position);
+        ley_add(x, scratch, model->config.d_model);
+    }
+}
 
 // x (B * T, C) <- embeddings; the angles of the positions go to a.turn.
 static void embed(struct ley_session *session, const int32_t *tokens, int64_t n_tokens) {
@@ -17,18 +33,7 @@ static void embed(struct ley_session *session, const int32_t *tokens, int64_t n_
     const struct ley_activations *a = &session->a;
     int64_t C = model->config.d_model, first = session->n_tokens;
     for (int64_t r = 0; r < session->n_batch * n_tokens; r++) {
-        // Tied weights have no embedding of their own: a row of the output matrix is unpacked
-        // instead.
-        if (model->tokens) {
-            ley_embedding_read(a->x + r * C, model->tokens, tokens[r]);
-        } else {
-            ley_linear_read(a->x + r * C, model->output, tokens[r]);
-        }
-        // Learned positions are added, rotary ones turn q and k later.
-        if (model->positions) {
-            ley_embedding_read(a->h, model->positions, first + r % n_tokens);
-            ley_add(a->x + r * C, a->h, C);
-        }
+        ley_model_embed(a->x + r * C, a->h, model, tokens[r], first + r % n_tokens);
     }
     for (int64_t t = 0; model->rotary && t < n_tokens; t++) {
         ley_rotary_turn(a->turn + t * model->config.rope_dim, model->rotary, first + t);
@@ -64,6 +69,13 @@ static void write_logits(float *logits, struct ley_session *session, int64_t r, 
     }
     ley_norm_forward(a->h, a->h, model, &model->final_norm, n);
     ley_linear_forward(logits, model->output, a->h, n);
+}
+
+// Rows of the residual stream stay where they are: any of them can be asked for, in any order.
+void ley_session_logits(float *logits, struct ley_session *session, int64_t first_row,
+                        int64_t n_rows) {
+    LEY_ASSERT(first_row >= 0 && n_rows >= 1 && first_row + n_rows <= session->a.n_rows);
+    write_logits(logits, session, first_row, 1, n_rows);
 }
 
 // All T tokens at once, then the logits asked for.

@@ -24,6 +24,21 @@ void ley_norm_forward(float *y, const float *x, const struct ley_model *model,
     }
 }
 
+void ley_activation_forward(float *y, const float *x, const struct ley_model_config *config,
+                            int64_t n_rows) {
+    switch (config->activation) {
+    case LEY_GELU_TANH:
+        ley_gelu_tanh(y, x, n_rows * config->d_ff);
+        break;
+    case LEY_GELU_ERF:
+        ley_gelu_erf(y, x, n_rows * config->d_ff);
+        break;
+    case LEY_SWIGLU:
+        ley_swiglu(y, x, n_rows, config->d_ff);
+        break;
+    }
+}
+
 // The new tokens of one layer.
 struct span {
     struct ley_session *session;
@@ -162,29 +177,13 @@ static void observe(const struct span *span) {
     }
 }
 
-// a.ffn_out (R, F) <- activation(a.ffn_in)
-static void activate(const struct ley_activations *a, const struct ley_model_config *config,
-                     int64_t n_rows) {
-    switch (config->activation) {
-    case LEY_GELU_TANH:
-        ley_gelu_tanh(a->ffn_out, a->ffn_in, n_rows * config->d_ff);
-        break;
-    case LEY_GELU_ERF:
-        ley_gelu_erf(a->ffn_out, a->ffn_in, n_rows * config->d_ff);
-        break;
-    case LEY_SWIGLU:
-        ley_swiglu(a->ffn_out, a->ffn_in, n_rows, config->d_ff);
-        break;
-    }
-}
-
 // x += down(activation(up(norm(x)))), through a.h, a.ffn_in, a.ffn_out.
 static void feed_forward(const struct span *span, int64_t n_rows) {
     const struct ley_model *model = span->session->model;
     const struct ley_activations *a = &span->session->a;
     ley_norm_forward(a->h, a->x, model, &span->weights->ffn_norm, n_rows);
     ley_linear_forward(a->ffn_in, span->weights->ffn_in, a->h, n_rows);
-    activate(a, &model->config, n_rows);
+    ley_activation_forward(a->ffn_out, a->ffn_in, &model->config, n_rows);
     ley_linear_forward(a->h, span->weights->ffn_out, a->ffn_out, n_rows);
     ley_add(a->x, a->h, n_rows * model->config.d_model);
 }

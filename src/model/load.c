@@ -1,7 +1,8 @@
 // load.c - weights from a source into packed layers, a few rows at a time
 //
 // The only float32 copy is one buffer of about 4 MB, so the peak is the packed model plus that.
-// q, k and v are rows of one matrix, as are gate and up: fewer, larger products.
+// q, k and v are rows of one matrix, as are gate and up: fewer, larger products. What a model has
+// already is filled anew, so that loading again takes other weights of the same shape.
 #include "core/memory.h"
 #include "model/model_impl.h"
 
@@ -74,7 +75,7 @@ static enum ley_status load_vector(float **out, struct loader *loader, enum ley_
                                    int layer) {
     size_t n = (size_t)ley_weight_info(&loader->model->config, weight).n_columns;
     LEY_TRY(require(loader, weight, layer));
-    *out = ley_alloc(n, sizeof **out);
+    *out = *out ? *out : ley_alloc(n, sizeof **out);
     if (!*out) {
         return ley_fail_memory("weights of a norm", n, sizeof **out);
     }
@@ -106,7 +107,9 @@ static enum ley_status load_linear(struct ley_linear **linear, struct loader *lo
         n_out += ley_weight_info(config, part[i].weight).n_rows;
         has_bias = has_bias || (part[i].bias != LEY_N_WEIGHTS && has(loader, part[i].bias, layer));
     }
-    LEY_TRY(ley_linear_create(linear, loader->model->engine, (int)n_in, (int)n_out, has_bias));
+    if (!*linear) {
+        LEY_TRY(ley_linear_create(linear, loader->model->engine, (int)n_in, (int)n_out, has_bias));
+    }
     struct target target = {.linear = *linear};
     for (int i = 0; i < n_parts; i++) {
         LEY_TRY(load_rows(loader, &target, part[i].weight, layer));
@@ -142,10 +145,15 @@ static enum ley_status load_positions(struct loader *loader) {
     struct ley_model *model = loader->model;
     const struct ley_model_config *config = &model->config;
     if (config->family == LEY_FAMILY_GPT2) {
-        LEY_TRY(ley_embedding_create(&model->positions, config->n_context, config->d_model,
-                                     LEY_NN_F32));
+        if (!model->positions) {
+            LEY_TRY(ley_embedding_create(&model->positions, config->n_context, config->d_model,
+                                         LEY_NN_F32));
+        }
         struct target target = {.embedding = model->positions};
         return load_rows(loader, &target, LEY_WEIGHT_POSITION_EMBEDDING, 0);
+    }
+    if (model->rotary) {
+        return LEY_OK; // frequencies are not learned
     }
     bool has_factors = has(loader, LEY_WEIGHT_ROPE_FACTORS, 0);
     if (has_factors) {
@@ -163,9 +171,11 @@ static enum ley_status load_all(struct loader *loader) {
     bool is_tied = !has(loader, LEY_WEIGHT_OUTPUT, 0);
     const struct part output[] = {
         {is_tied ? LEY_WEIGHT_TOKEN_EMBEDDING : LEY_WEIGHT_OUTPUT, LEY_N_WEIGHTS}};
-    if (!is_tied) {
+    if (!is_tied && !model->tokens) {
         LEY_TRY(ley_embedding_create(&model->tokens, model->config.n_vocab, model->config.d_model,
                                      ley_engine_dtype(model->engine)));
+    }
+    if (!is_tied) {
         struct target target = {.embedding = model->tokens};
         LEY_TRY(load_rows(loader, &target, LEY_WEIGHT_TOKEN_EMBEDDING, 0));
     }

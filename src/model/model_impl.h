@@ -42,6 +42,20 @@ static inline int ley_width_k(const struct ley_model_config *config) {
     return config->n_kv_heads * config->head_dim;
 }
 
-// Fills a model whose config and engine are set (load.c).
+// y = norm(x) over n_rows rows, of the kind the model's family uses.
+void ley_norm_forward(float *y, const float *x, const struct ley_model *model,
+                      const struct ley_norm *norm, int64_t n_rows);
+
+// y (n_rows, F) = activation(x), x (n_rows, F or 2 F).
+void ley_activation_forward(float *y, const float *x, const struct ley_model_config *config,
+                            int64_t n_rows);
+
+// x[C] <- the embedding of a token, plus that of its position where positions are learned;
+// scratch[C].
+void ley_model_embed(float *x, float *scratch, const struct ley_model *model, int32_t token,
+                     int64_t position);
+
+// Fills a model whose config and engine are set (load.c); again, with other weights of the same
+// shapes.
 LEY_MUST_CHECK enum ley_status ley_model_load(struct ley_model *model,
                                               const struct ley_weight_source *source);

@@ -77,6 +77,11 @@ LEY_MUST_CHECK enum ley_status ley_session_feed(float *logits, struct ley_sessio
                                                 const int32_t *tokens, int64_t n_tokens,
                                                 const struct ley_feed *feed);
 
+// Logits (n_rows, V) of rows first_row and on of the last feed, if it took all its T tokens in
+// parallel: row b * T + t. For callers that cannot hold the logits of all rows at once.
+void ley_session_logits(float *logits, struct ley_session *session, int64_t first_row,
+                        int64_t n_rows);
+
 // Resets the session, runs `tokens` (B, T) in parallel and compares with `targets` (B, T), where a
 // negative target is left out: *mean is the mean negative log-likelihood, nll (B, T) each one's (0
 // where left out; may be NULL). Logits are made for 64 rows at a time; feed->logits is ignored.

@@ -46,7 +46,3 @@ LEY_MUST_CHECK enum ley_status ley_session_reserve(struct ley_session *session, 
 // said of `feed` holds for its `ledger`, `trace` and `observer` (layer.c).
 LEY_MUST_CHECK enum ley_status ley_layer_forward(struct ley_session *session, int l,
                                                  int64_t n_tokens, const struct ley_feed *feed);
-
-// y = norm(x) over n_rows rows, of the kind the model's family uses.
-void ley_norm_forward(float *y, const float *x, const struct ley_model *model,
-                      const struct ley_norm *norm, int64_t n_rows);

@@ -7,9 +7,7 @@
 
 #include "nn/exp_impl.h"
 
-// WORTH_THREADS: values below which waking threads costs more than it gains. LANES: independent
-// sums, so that the compiler can use one vector; their number fixes the order of summation.
-enum { WORTH_THREADS = 1 << 14, LANES = 8 };
+enum { WORTH_THREADS = 1 << 14 }; // values below which waking threads costs more than it gains
 
 // For large negative x the exponential stops at e^88 (exp_impl.h): the quotient is tiny, never NaN.
 void ley_gelu_tanh(float *y, const float *x, int64_t n) {
@@ -47,25 +45,37 @@ void ley_add(float *y, const float *x, int64_t n) {
     }
 }
 
-// The largest term is taken out, so no exponential exceeds 1 and the sum is at least 1. Sums are
-// double: thousands of small terms would be lost in float32.
-double ley_log_sum_exp(const float *x, int n) {
-    float largest = x[0];
-    for (int i = 1; i < n; i++) {
-        largest = x[i] > largest ? x[i] : largest;
+// y = x s(u), s the logistic function, u = c (x + a x^3): y' = s + x s (1 - s) c (1 + 3 a x^2).
+void ley_gelu_tanh_backward(float *dx, const float *dy, const float *x, int64_t n) {
+#pragma omp parallel for schedule(static) if (n >= WORTH_THREADS)
+    for (int64_t i = 0; i < n; i++) {
+        float square = x[i] * x[i];
+        float u = 1.5957691f * (x[i] + 0.044715f * square * x[i]); // 2 sqrt(2/pi) (...)
+        float s = 1.0f / (1.0f + ley_exp(-u));
+        float slope = 1.5957691f * (1.0f + 0.134145f * square); // u'
+        dx[i] = dy[i] * (s + x[i] * s * (1.0f - s) * slope);
     }
-    double lane[LANES] = {0}, sum = 0;
-    int whole = n / LANES * LANES;
-    for (int i = 0; i < whole; i += LANES) {
-        for (int j = 0; j < LANES; j++) {
-            lane[j] += (double)ley_exp(x[i + j] - largest);
+}
+
+// y = x P(x), P the normal distribution: y' = P(x) + x p(x), p its density.
+void ley_gelu_erf_backward(float *dx, const float *dy, const float *x, int64_t n) {
+#pragma omp parallel for schedule(static) if (n >= WORTH_THREADS)
+    for (int64_t i = 0; i < n; i++) {
+        float density = 0.39894228f * ley_exp(-0.5f * x[i] * x[i]); // 1 / sqrt(2 pi)
+        dx[i] = dy[i] * (0.5f * erfcf(-0.70710678f * x[i]) + x[i] * density);
+    }
+}
+
+// y = g s(g) u: by u it is g s; by g, since s' = s (1 - s), it is u s (1 + g (1 - s)).
+void ley_swiglu_backward(float *dx, const float *dy, const float *x, int64_t n_rows, int n) {
+#pragma omp parallel for schedule(static) if (n_rows * n >= WORTH_THREADS)
+    for (int64_t r = 0; r < n_rows; r++) {
+        const float *gate = x + 2 * r * n, *up = gate + n, *dy_r = dy + r * n;
+        float *dgate = dx + 2 * r * n, *dup = dgate + n;
+        for (int i = 0; i < n; i++) {
+            float g = gate[i], u = up[i], s = 1.0f / (1.0f + ley_exp(-g));
+            dgate[i] = dy_r[i] * u * s * (1.0f + g * (1.0f - s));
+            dup[i] = dy_r[i] * g * s;
         }
     }
-    for (int i = whole; i < n; i++) {
-        lane[i - whole] += (double)ley_exp(x[i] - largest);
-    }
-    for (int j = 0; j < LANES; j++) {
-        sum += lane[j];
-    }
-    return (double)largest + log(sum);
 }

@@ -1,4 +1,6 @@
 // activation.h - the nonlinearities of feed-forward layers, and sums.
+//
+// x_backward(dx, dy, x): from the gradient of a loss by the outputs, dy, to that by the inputs.
 #pragma once
 #include <stdint.h>
 
@@ -19,8 +21,15 @@ void ley_swiglu(float *y, const float *x, int64_t n_rows, int n);
 // y[i] += x[i].
 void ley_add(float *y, const float *x, int64_t n);
 
-// log(sum over i of exp(x[i])), without overflow; the sum is taken in double.
-double ley_log_sum_exp(const float *x, int n);
+// dx[i] = dy[i] gelu'(x[i]) of ley_gelu_tanh; dx may be x or dy.
+void ley_gelu_tanh_backward(float *dx, const float *dy, const float *x, int64_t n);
+
+// The same of ley_gelu_erf.
+void ley_gelu_erf_backward(float *dx, const float *dy, const float *x, int64_t n);
+
+// Of ley_swiglu: dx (n_rows, 2, n) gets the gradients of gates and ups; it may be x. dy (n_rows,
+// n).
+void ley_swiglu_backward(float *dx, const float *dy, const float *x, int64_t n_rows, int n);
 
 #ifdef __cplusplus
 }

@@ -3,9 +3,13 @@
 
 #include <string.h>
 
+// Values below which waking threads costs more than it gains.
+enum { WORTH_THREADS = 1 << 15 };
+
 // Adds half a unit less one plus the last kept bit, then cuts: ties go to even, and a carry may
 // rightly reach the exponent or make infinity.
 void ley_bf16_from_float(uint16_t *out, const float *in, size_t n) {
+#pragma omp parallel for schedule(static) if (n >= WORTH_THREADS)
     for (size_t i = 0; i < n; i++) {
         uint32_t bits;
         memcpy(&bits, &in[i], sizeof bits);

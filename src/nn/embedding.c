@@ -7,6 +7,8 @@
 #include "core/memory.h"
 #include "nn/bf16.h"
 
+enum { COLUMNS = 64 }; // of one task on the way back
+
 struct ley_embedding {
     // rows, and values of a row
     int64_t n_rows;
@@ -64,6 +66,21 @@ void ley_embedding_read(float *out, const struct ley_embedding *embedding, int64
         ley_bf16_to_float(out, (const uint16_t *)embedding->table + place, embedding->n);
     } else {
         memcpy(out, (const float *)embedding->table + place, embedding->n * sizeof *out);
+    }
+}
+
+// Threads share columns, so that each sum over equal rows is one thread's.
+void ley_embedding_backward(float *dtable, const float *dx, const int32_t *row, int64_t n_rows,
+                            int n) {
+#pragma omp parallel for schedule(static)
+    for (int first = 0; first < n; first += COLUMNS) {
+        int last = first + COLUMNS < n ? first + COLUMNS : n;
+        for (int64_t r = 0; r < n_rows; r++) {
+            float *to = dtable + (int64_t)row[r] * n;
+            for (int i = first; i < last; i++) {
+                to[i] += dx[r * n + i];
+            }
+        }
     }
 }
 

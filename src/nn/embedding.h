@@ -25,6 +25,11 @@ void ley_embedding_load(struct ley_embedding *embedding, const float *rows, int6
 // out[n] receives a row.
 void ley_embedding_read(float *out, const struct ley_embedding *embedding, int64_t row);
 
+// dtable[row[r]] += dx[r] for r = 0 .. n_rows - 1 in this order, rows of n values: the gradient of
+// a float32 table that the same rows were read from. The result does not depend on threads.
+void ley_embedding_backward(float *dtable, const float *dx, const int32_t *row, int64_t n_rows,
+                            int n);
+
 // Bytes of the table.
 size_t ley_embedding_bytes(const struct ley_embedding *embedding);
 

@@ -97,11 +97,15 @@ void ley_engine_destroy(struct ley_engine *engine) {
         destroy_kernel(engine->kernels);
         engine->kernels = next;
     }
+    ley_outers_destroy(engine->outers);
     dnnl_stream_destroy(engine->stream);
     dnnl_engine_destroy(engine->engine);
     ley_free(engine->scratch);
     ley_free(engine->x);
     ley_free(engine->y);
+    ley_free(engine->dy);
+    ley_free(engine->dy_x);
+    ley_free(engine->outer_scratch);
     ley_free(engine);
 }
 
@@ -109,8 +113,8 @@ enum ley_nn_dtype ley_engine_dtype(const struct ley_engine *engine) {
     return engine->dtype;
 }
 
-// Makes a shared buffer at least this large; its contents need not survive.
-static enum ley_status reserve(void **buffer, size_t *n_bytes, size_t wanted) {
+// The old contents go first, so that both need not fit at once.
+enum ley_status ley_engine_reserve(void **buffer, size_t *n_bytes, size_t wanted) {
     if (wanted <= *n_bytes) {
         return LEY_OK;
     }
@@ -174,8 +178,9 @@ static enum ley_status make_block(struct ley_block *block, struct ley_engine *en
     const dnnl_memory_desc_t *y = dnnl_primitive_desc_query_md(planned, dnnl_query_dst_md, 0);
     const dnnl_memory_desc_t *scratch =
         dnnl_primitive_desc_query_md(planned, dnnl_query_scratchpad_md, 0);
-    LEY_TRY(reserve(&engine->scratch, &engine->n_scratch, dnnl_memory_desc_get_size(scratch)));
-    LEY_TRY(reserve(&engine->x, &engine->n_x, dnnl_memory_desc_get_size(x)));
+    LEY_TRY(ley_engine_reserve(&engine->scratch, &engine->n_scratch,
+                               dnnl_memory_desc_get_size(scratch)));
+    LEY_TRY(ley_engine_reserve(&engine->x, &engine->n_x, dnnl_memory_desc_get_size(x)));
     dnnl_status_t status = dnnl_primitive_create(&block->primitive, planned);
     // No data yet: run_block sets the pointers each time.
     if (status == dnnl_success) {
@@ -248,7 +253,7 @@ static enum ley_status fill_kernel(struct ley_kernel *kernel, struct ley_engine 
         LEY_TRY(add_block(&is_alike, kernel, engine, PADDED_BLOCK));
         size_t n_y = (size_t)PADDED_BLOCK * (size_t)kernel->n_out * sizeof(float);
         void *y = engine->y;
-        enum ley_status status = reserve(&y, &engine->n_y, n_y);
+        enum ley_status status = ley_engine_reserve(&y, &engine->n_y, n_y);
         engine->y = y;
         LEY_TRY(status);
     }

@@ -27,6 +27,16 @@ struct ley_kernel {
     struct ley_kernel *next;
 };
 
+// A product of m rows for the gradient of weights, run by one thread: (m, k) (k, n) added to (m,
+// n).
+struct ley_outer {
+    int64_t m, k, n;
+    dnnl_primitive_t primitive;
+    dnnl_memory_desc_t a, b, c, scratch;
+    // the engine's list of shapes
+    struct ley_outer *next;
+};
+
 struct ley_engine {
     enum ley_nn_dtype dtype;
     dnnl_engine_t engine;
@@ -40,11 +50,22 @@ struct ley_engine {
     size_t n_x;
     float *y; // one block of outputs, padded
     size_t n_y;
+    // gradients of weights (linear_backward.c): shapes so far, both operands, scratch of each
+    // thread
+    struct ley_outer *outers;
+    void *dy, *dy_x, *outer_scratch;
+    size_t n_dy, n_dy_x, n_outer_scratch;
 };
 
 // Finds or makes the kernels of a shape; they belong to the engine.
 LEY_MUST_CHECK enum ley_status ley_kernel_get(struct ley_kernel **kernel, struct ley_engine *engine,
                                               int n_in, int n_out, bool has_bias);
+
+// Frees the products of linear_backward.c.
+void ley_outers_destroy(struct ley_outer *outers);
+
+// Makes a buffer of the engine at least this large; its contents need not survive.
+LEY_MUST_CHECK enum ley_status ley_engine_reserve(void **buffer, size_t *n_bytes, size_t wanted);
 
 // LEY_OK, or what oneDNN refused: `what` completes "oneDNN cannot ...".
 LEY_MUST_CHECK enum ley_status ley_dnnl_status(dnnl_status_t status, const char *what);

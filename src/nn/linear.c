@@ -1,6 +1,6 @@
 // linear.c - packing weights into oneDNN's blocks, and running a layer block by block of rows
 //
-// In a blocked layout the place of W[k][n] is in_offset[k] + out_offset(n): each dimension adds its
+// In a blocked layout the place of W[k][n] is in_offset[k] + out_offset[n]: each dimension adds its
 // own term. So rows are packed, and read back, one by one, without a second copy of the matrix.
 #include "nn/linear.h"
 
@@ -18,8 +18,9 @@ struct ley_linear {
     const struct ley_kernel *kernel; // the engine's
     void *weights;                   // packed, in the engine's format
     size_t n_bytes;
-    float *bias;        // (n_out) or NULL
-    int64_t *in_offset; // [n_in] elements
+    float *bias; // (n_out) or NULL
+    // [n_in], [n_out] elements; input is dimension 0 of the packed matrix, output dimension 1
+    int64_t *in_offset, *out_offset;
     dnnl_memory_t weights_memory, bias_memory;
 };
 
@@ -50,13 +51,18 @@ static enum ley_status allocate(struct ley_linear *linear) {
     linear->n_bytes = dnnl_memory_desc_get_size(&kernel->weights);
     linear->weights = ley_alloc(linear->n_bytes, 1);
     linear->in_offset = ley_alloc((size_t)kernel->n_in, sizeof *linear->in_offset);
+    linear->out_offset = ley_alloc(n_out, sizeof *linear->out_offset);
     linear->bias = kernel->has_bias ? ley_alloc(n_out, sizeof(float)) : NULL;
-    if (!linear->weights || !linear->in_offset || (kernel->has_bias && !linear->bias)) {
+    if (!linear->weights || !linear->in_offset || !linear->out_offset ||
+        (kernel->has_bias && !linear->bias)) {
         return ley_fail_memory("weights of a layer", linear->n_bytes, 1);
     }
-    for (int k = 0; k < kernel->n_in; k++) {
-        // The inputs' part of every place, made once: packing and reading then only add.
-        linear->in_offset[k] = offset_of(&kernel->weights, 0, k);
+    // The parts of every place, made once: packing and reading then only add.
+    for (int i = 0; i < kernel->n_in; i++) {
+        linear->in_offset[i] = offset_of(&kernel->weights, 0, i);
+    }
+    for (int i = 0; i < kernel->n_out; i++) {
+        linear->out_offset[i] = offset_of(&kernel->weights, 1, i);
     }
     LEY_TRY(ley_dnnl_status(
         dnnl_memory_create(&linear->weights_memory, &kernel->weights, engine, linear->weights),
@@ -102,29 +108,28 @@ void ley_linear_destroy(struct ley_linear *linear) {
     dnnl_memory_destroy(linear->bias_memory);
     ley_free(linear->weights);
     ley_free(linear->in_offset);
+    ley_free(linear->out_offset);
     ley_free(linear->bias);
     ley_free(linear);
 }
 
-// W^T in oneDNN's terms: output = column of the packed matrix, dimension 1; inputs are dimension 0.
-static void pack_row(struct ley_linear *linear, const float *row, int64_t output) {
-    int64_t place = offset_of(&linear->kernel->weights, 1, output);
-    const int64_t *in_offset = linear->in_offset;
-    int n_in = linear->kernel->n_in;
+// Stores x[n] at place + offset[i], rounded to the format of the weights.
+static void scatter(struct ley_linear *linear, int64_t place, const int64_t *offset, const float *x,
+                    int n) {
     // The loops differ in the type they scatter; bf16 is rounded a piece at a time first.
     if (linear->engine->dtype == LEY_NN_F32) {
         float *w = (float *)linear->weights + place;
-        for (int k = 0; k < n_in; k++) {
-            w[in_offset[k]] = row[k];
+        for (int i = 0; i < n; i++) {
+            w[offset[i]] = x[i];
         }
         return;
     }
     uint16_t *w = (uint16_t *)linear->weights + place, piece[PIECE];
-    for (int first = 0; first < n_in; first += PIECE) {
-        int n = n_in - first < PIECE ? n_in - first : PIECE;
-        ley_bf16_from_float(piece, row + first, (size_t)n);
-        for (int k = 0; k < n; k++) {
-            w[in_offset[first + k]] = piece[k];
+    for (int first = 0; first < n; first += PIECE) {
+        int n_piece = n - first < PIECE ? n - first : PIECE;
+        ley_bf16_from_float(piece, x + first, (size_t)n_piece);
+        for (int i = 0; i < n_piece; i++) {
+            w[offset[first + i]] = piece[i];
         }
     }
 }
@@ -135,7 +140,20 @@ void ley_linear_load(struct ley_linear *linear, const float *rows, int64_t first
     LEY_ASSERT(first_row >= 0 && n_rows >= 0 && first_row + n_rows <= linear->kernel->n_out);
 #pragma omp parallel for schedule(static)
     for (int64_t r = 0; r < n_rows; r++) {
-        pack_row(linear, rows + r * linear->kernel->n_in, first_row + r);
+        scatter(linear, linear->out_offset[first_row + r], linear->in_offset,
+                rows + r * linear->kernel->n_in, linear->kernel->n_in);
+    }
+}
+
+// One input, all outputs.
+void ley_linear_load_columns(struct ley_linear *linear, const float *columns, int64_t first_column,
+                             int64_t n_columns) {
+    LEY_ASSERT(first_column >= 0 && n_columns >= 0 &&
+               first_column + n_columns <= linear->kernel->n_in);
+#pragma omp parallel for schedule(static)
+    for (int64_t c = 0; c < n_columns; c++) {
+        scatter(linear, linear->in_offset[first_column + c], linear->out_offset,
+                columns + c * linear->kernel->n_out, linear->kernel->n_out);
     }
 }
 
@@ -147,7 +165,7 @@ void ley_linear_load_bias(struct ley_linear *linear, const float *bias, int64_t 
 // A gather with one stride per input: slow beside a copy, and called once a token.
 void ley_linear_read(float *row, const struct ley_linear *linear, int64_t output) {
     LEY_ASSERT(output >= 0 && output < linear->kernel->n_out);
-    int64_t place = offset_of(&linear->kernel->weights, 1, output);
+    int64_t place = linear->out_offset[output];
     for (int k = 0; k < linear->kernel->n_in; k++) {
         int64_t i = place + linear->in_offset[k];
         if (linear->engine->dtype == LEY_NN_F32) {

@@ -1,4 +1,7 @@
-// linear.h - y = x W^T + b on packed weights.
+// linear.h - y = x W^T + b on packed weights, and the way back.
+//
+// Back: dx = dy W is a second layer, of n_out inputs and n_in outputs, whose weights are loaded by
+// columns; dW and db are added to plain float32 arrays, which an optimiser owns.
 //
 // A row of y depends on its row of x only: to the bit, whatever else is computed with it and on
 // however many threads (engine.c says how that was found and kept; with AMX not verified).
@@ -29,6 +32,11 @@ void ley_linear_destroy(struct ley_linear *linear);
 void ley_linear_load(struct ley_linear *linear, const float *rows, int64_t first_row,
                      int64_t n_rows);
 
+// The same by columns: columns (n_columns, n_out) are the weights of inputs first_column and on.
+// Rows (n_rows, n_in) of a matrix, given as columns, load its transpose.
+void ley_linear_load_columns(struct ley_linear *linear, const float *columns, int64_t first_column,
+                             int64_t n_columns);
+
 // Stores bias[n] for outputs first .. first + n - 1; the layer must have been made with a bias.
 void ley_linear_load_bias(struct ley_linear *linear, const float *bias, int64_t first, int64_t n);
 
@@ -39,6 +47,19 @@ void ley_linear_read(float *row, const struct ley_linear *linear, int64_t output
 // y (n_rows, n_out) <- x (n_rows, n_in); y and x must not overlap. Leyden allocates nothing here
 // (oneDNN keeps a few hundred bytes of argument tables while it runs).
 void ley_linear_forward(float *y, const struct ley_linear *linear, const float *x, int64_t n_rows);
+
+// dw (n_out, n_in) += dy^T x: the gradient of the weights, from dy (n_rows, n_out), whose rows are
+// dy_stride floats apart, and x (n_rows, n_in), both rounded to the engine's format. The order of
+// summation depends on n_rows only. Kernels are made at the first call with a shape and a number of
+// rows, which may fail; later calls find them.
+LEY_MUST_CHECK enum ley_status ley_linear_backward_weights(float *dw, struct ley_engine *engine,
+                                                           const float *dy, int64_t dy_stride,
+                                                           const float *x, int64_t n_rows,
+                                                           int n_out, int n_in);
+
+// db[n_out] += sum over rows of dy, in row order, in double.
+void ley_linear_backward_bias(float *db, const float *dy, int64_t dy_stride, int64_t n_rows,
+                              int n_out);
 
 // Bytes of weights and bias.
 size_t ley_linear_bytes(const struct ley_linear *linear);

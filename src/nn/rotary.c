@@ -52,18 +52,29 @@ void ley_rotary_turn(float *turn, const struct ley_rotary *rotary, int64_t posit
     }
 }
 
-// Both values of a pair are read before either is written.
-void ley_rotary_forward(float *x, const struct ley_rotary *rotary, const float *turn, int n_heads,
-                        int head_dim) {
+// Both values of a pair are read before either is written. `sign` -1 turns back.
+static void turn_pairs(float *x, const struct ley_rotary *rotary, const float *turn, int n_heads,
+                       int head_dim, float sign) {
     // Distance of pairs from one another, and of the two values of a pair.
     int step = rotary->pairs_adjacent ? 2 : 1, apart = rotary->pairs_adjacent ? 1 : rotary->n_pairs;
     for (int h = 0; h < n_heads; h++) {
         for (int i = 0; i < rotary->n_pairs; i++) {
             float *a = x + h * head_dim + i * step, *b = a + apart;
-            float cosine = turn[2 * i], sine = turn[2 * i + 1];
+            float cosine = turn[2 * i], sine = sign * turn[2 * i + 1];
             float turned_a = *a * cosine - *b * sine;
             *b = *b * cosine + *a * sine;
             *a = turned_a;
         }
     }
+}
+
+void ley_rotary_forward(float *x, const struct ley_rotary *rotary, const float *turn, int n_heads,
+                        int head_dim) {
+    turn_pairs(x, rotary, turn, n_heads, head_dim, 1);
+}
+
+// A rotation's transpose is its inverse.
+void ley_rotary_backward(float *dx, const struct ley_rotary *rotary, const float *turn, int n_heads,
+                         int head_dim) {
+    turn_pairs(dx, rotary, turn, n_heads, head_dim, -1);
 }

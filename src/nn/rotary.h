@@ -30,6 +30,10 @@ void ley_rotary_turn(float *turn, const struct ley_rotary *rotary, int64_t posit
 void ley_rotary_forward(float *x, const struct ley_rotary *rotary, const float *turn, int n_heads,
                         int head_dim);
 
+// The way back: turns gradients, in place, by the opposite angles.
+void ley_rotary_backward(float *dx, const struct ley_rotary *rotary, const float *turn, int n_heads,
+                         int head_dim);
+
 #ifdef __cplusplus
 }
 #endif

@@ -38,6 +38,25 @@ void ley_softmax_forward(float *out, const struct ley_softmax_shape *shape, cons
                          const struct ley_kv_rows *rows, int64_t first, int64_t n_tokens,
                          const struct ley_softmax_scratch *scratch);
 
+// Gradients of one whole sequence (ley_softmax_forward with first = 0): rows of q, k, v and of dq,
+// dk, dv are `stride` floats apart with heads side by side; out and dout are (T, Hq * D). dq, dk
+// and dv are written, not added to.
+struct ley_softmax_backward {
+    const float *q, *k, *v, *out, *dout;
+    float *dq, *dk, *dv;
+    int64_t stride;
+    float *scratch; // ley_softmax_backward_floats
+};
+
+// Floats of scratch for sequences of n_tokens on n_threads threads (omp_get_max_threads()).
+int64_t ley_softmax_backward_floats(const struct ley_softmax_shape *shape, int64_t n_tokens,
+                                    int n_threads);
+
+// The way back; q_stride of the shape is not used. Scores are computed anew, a tile at a time: no
+// more than O(T) of them is ever stored. The result does not depend on the number of threads.
+void ley_softmax_backward(const struct ley_softmax_shape *shape,
+                          const struct ley_softmax_backward *pass, int64_t n_tokens);
+
 #ifdef __cplusplus
 }
 #endif

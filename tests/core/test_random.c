@@ -46,11 +46,28 @@ static void test_random_words_matter(void **state) {
     assert_true(u != ley_random_uniform(1, 2, 4));
 }
 
+static void test_random_order_is_a_permutation(void **state) {
+    (void)state;
+    for (uint64_t n = 1; n <= 300; n += n < 70 ? 1 : 46) {
+        bool seen[300] = {false};
+        uint64_t in_place = 0;
+        for (uint64_t i = 0; i < n; i++) {
+            uint64_t to = ley_random_permute(7, 8, i, n);
+            assert_true(to < n && !seen[to]);
+            seen[to] = true;
+            in_place += to == i;
+        }
+        assert_true(n < 10 || in_place < 9); // one on average
+    }
+    assert_true(ley_random_permute(7, 8, 5, (uint64_t)1 << 62) < (uint64_t)1 << 62);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_known_answers),
         cmocka_unit_test(test_random_uniform_moments),
         cmocka_unit_test(test_random_words_matter),
+        cmocka_unit_test(test_random_order_is_a_permutation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,110 @@
+// loss.c - softmax distributions of rows, and what they cost
+//
+// A distribution is kept as its largest logit and the sum of exponentials, so that a probability is
+// one exponential and one product, accurate to float32 whatever the size of the logits. Each row is
+// one thread's.
+#include "nn/loss.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "nn/exp_impl.h"
+
+// Independent sums, so that the compiler can use one vector; their number fixes the order.
+enum { LANES = 8 };
+
+// softmax(x * factor): p[i] = exp((x[i] - largest) * factor) * inverse.
+struct distribution {
+    float largest, factor, inverse;
+    double log_sum; // log of the sum of exp(x * factor)
+};
+
+// The largest term is taken out, so no exponential exceeds 1 and the sum is at least 1. Sums are
+// double: thousands of small terms would be lost in float32.
+static struct distribution measure(const float *x, int n, double factor) {
+    struct distribution made = {.largest = x[0], .factor = (float)factor};
+    for (int i = 1; i < n; i++) {
+        made.largest = x[i] > made.largest ? x[i] : made.largest;
+    }
+    double lane[LANES] = {0}, sum = 0;
+    int whole = n / LANES * LANES;
+    for (int i = 0; i < whole; i += LANES) {
+        for (int j = 0; j < LANES; j++) {
+            lane[j] += (double)ley_exp((x[i + j] - made.largest) * made.factor);
+        }
+    }
+    for (int i = whole; i < n; i++) {
+        lane[i - whole] += (double)ley_exp((x[i] - made.largest) * made.factor);
+    }
+    for (int j = 0; j < LANES; j++) {
+        sum += lane[j];
+    }
+    made.inverse = (float)(1 / sum);
+    made.log_sum = (double)made.largest * made.factor + log(sum);
+    return made;
+}
+
+static inline float probability(const struct distribution *of, float x) {
+    return ley_exp((x - of->largest) * of->factor) * of->inverse;
+}
+
+double ley_log_sum_exp(const float *x, int n) {
+    return measure(x, n, 1).log_sum;
+}
+
+// sum of t log(t / p): log t and log p are differences of logits and log sums, never logarithms of
+// small numbers. t * log t tends to 0 where t does.
+static double divergence_of(const float *logits, const float *teacher, const struct distribution *p,
+                            const struct distribution *t, int n) {
+    double lane[LANES] = {0}, sum = 0, factor = (double)p->factor;
+    double difference = p->log_sum - t->log_sum;
+    for (int i = 0; i < n; i++) {
+        double log_ratio = ((double)teacher[i] - (double)logits[i]) * factor + difference;
+        lane[i % LANES] += (double)probability(t, teacher[i]) * log_ratio;
+    }
+    for (int j = 0; j < LANES; j++) {
+        sum += lane[j];
+    }
+    return sum;
+}
+
+// By logit i: cross_entropy * (p - [i is the target]) + divergence / temperature * (p_T - t_T).
+static void backward_row(double *nll, double *divergence, float *logits, const float *teacher,
+                         int32_t target, const struct ley_loss_weights *weights, int n) {
+    const struct distribution p = measure(logits, n, 1);
+    *nll = p.log_sum - (double)logits[target];
+    float weight = (float)weights->cross_entropy;
+    if (!teacher) {
+        for (int i = 0; i < n; i++) {
+            logits[i] = weight * probability(&p, logits[i]);
+        }
+    } else {
+        double cold = 1 / weights->temperature;
+        const struct distribution soft = measure(logits, n, cold), t = measure(teacher, n, cold);
+        float pull = (float)(weights->divergence * cold);
+        *divergence = divergence_of(logits, teacher, &soft, &t, n);
+        for (int i = 0; i < n; i++) {
+            float apart = probability(&soft, logits[i]) - probability(&t, teacher[i]);
+            logits[i] = weight * probability(&p, logits[i]) + pull * apart;
+        }
+    }
+    logits[target] -= weight;
+}
+
+void ley_loss_backward(double *nll, double *divergence, float *logits, const float *teacher,
+                       const int32_t *targets, const struct ley_loss_weights *weights,
+                       int64_t n_rows, int n_vocab) {
+#pragma omp parallel for schedule(static)
+    for (int64_t r = 0; r < n_rows; r++) {
+        double unused = 0, *apart = divergence ? &divergence[r] : &unused;
+        float *row = logits + r * n_vocab;
+        nll[r] = 0;
+        *apart = 0;
+        if (targets[r] < 0) {
+            memset(row, 0, (size_t)n_vocab * sizeof *row);
+        } else {
+            backward_row(&nll[r], apart, row, teacher ? teacher + r * n_vocab : NULL, targets[r],
+                         weights, n_vocab);
+        }
+    }
+}

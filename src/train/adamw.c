@@ -1,0 +1,129 @@
+// adamw.c - one pass over values, gradients and moments, which is all the time it takes
+#include "train/adamw.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/assert.h"
+#include "core/memory.h"
+
+// PIECE: values that one task sums or steps; with LANES it fixes the order of summation.
+enum { PIECE = 1 << 16, LANES = 8 };
+
+enum ley_status ley_adamw_create(struct ley_adamw *adamw, const struct ley_parameters *parameters,
+                                 const struct ley_adamw_constants *constants) {
+    size_t n = (size_t)parameters->n_values;
+    *adamw = (struct ley_adamw){.constants = *constants, .n_values = parameters->n_values};
+    adamw->first = ley_alloc(n, sizeof *adamw->first);
+    adamw->second = ley_alloc(n, sizeof *adamw->second);
+    if (!adamw->first || !adamw->second) {
+        ley_adamw_destroy(adamw);
+        return ley_fail_memory("moments", 2 * n, sizeof *adamw->first);
+    }
+    return LEY_OK;
+}
+
+void ley_adamw_destroy(struct ley_adamw *adamw) {
+    ley_free(adamw->first);
+    ley_free(adamw->second);
+    *adamw = (struct ley_adamw){0};
+}
+
+// Factors of one step, the same for all values of a tensor.
+struct step {
+    float beta1, beta2, keep; // keep: 1 - rate * decay
+    float rate;               // over the correction of the first moment
+    float root;               // 1 / square root of the correction of the second
+    float epsilon, scale;
+};
+
+// Straight-line code on four streams: bound by memory.
+static void step_values(float *restrict value, float *restrict first, float *restrict second,
+                        const float *restrict gradient, int64_t n, const struct step *s) {
+    for (int64_t i = 0; i < n; i++) {
+        float g = gradient[i] * s->scale;
+        float m = s->beta1 * first[i] + (1 - s->beta1) * g;
+        float v = s->beta2 * second[i] + (1 - s->beta2) * g * g;
+        first[i] = m;
+        second[i] = v;
+        value[i] = value[i] * s->keep - s->rate * m / (sqrtf(v) * s->root + s->epsilon);
+    }
+}
+
+// Corrections are taken in double: beta2^n is close to 1 at first.
+void ley_adamw_step(struct ley_adamw *adamw, struct ley_parameters *parameters, double rate,
+                    double scale) {
+    LEY_ASSERT(adamw->n_values == parameters->n_values);
+    const struct ley_adamw_constants *c = &adamw->constants;
+    double n_steps = (double)++adamw->n_steps;
+    struct step step = {
+        .beta1 = (float)c->beta1,
+        .beta2 = (float)c->beta2,
+        .rate = (float)(rate / (1 - pow(c->beta1, n_steps))),
+        .root = (float)(1 / sqrt(1 - pow(c->beta2, n_steps))),
+        .epsilon = (float)c->epsilon,
+        .scale = (float)scale,
+    };
+    for (int t = 0; t < parameters->n_tensors; t++) {
+        const struct ley_parameter *tensor = &parameters->tensor[t];
+        int64_t n = tensor->trains ? tensor->n_rows * tensor->n_columns : 0;
+        step.keep = (float)(tensor->decays ? 1 - rate * c->weight_decay : 1);
+#pragma omp parallel for schedule(static) if (n > PIECE)
+        for (int64_t i = 0; i < n; i += PIECE) {
+            int64_t at = tensor->offset + i, n_piece = n - i < PIECE ? n - i : PIECE;
+            step_values(parameters->value + at, adamw->first + at, adamw->second + at,
+                        parameters->gradient + at, n_piece, &step);
+        }
+    }
+}
+
+// Sum of squares of one piece.
+static double sum_squares(const float *x, int64_t n) {
+    double lane[LANES] = {0}, sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        lane[i % LANES] += (double)x[i] * (double)x[i];
+    }
+    for (int j = 0; j < LANES; j++) {
+        sum += lane[j];
+    }
+    return sum;
+}
+
+// Pieces of a tensor are summed side by side, BATCH at a time, and added up in their order.
+static double sum_tensor(const float *x, int64_t n) {
+    enum { BATCH = 64 };
+    double sum = 0, part[BATCH];
+    for (int64_t i = 0; i < n; i += (int64_t)BATCH * PIECE) {
+        int64_t left = (n - i + PIECE - 1) / PIECE, n_parts = left < BATCH ? left : BATCH;
+#pragma omp parallel for schedule(static) if (n_parts > 1)
+        for (int64_t p = 0; p < n_parts; p++) {
+            int64_t at = i + p * PIECE;
+            part[p] = sum_squares(x + at, n - at < PIECE ? n - at : PIECE);
+        }
+        for (int64_t p = 0; p < n_parts; p++) {
+            sum += part[p];
+        }
+    }
+    return sum;
+}
+
+double ley_gradient_norm(const struct ley_parameters *parameters) {
+    double sum = 0;
+    for (int t = 0; t < parameters->n_tensors; t++) {
+        const struct ley_parameter *tensor = &parameters->tensor[t];
+        if (tensor->trains) {
+            sum += sum_tensor(parameters->gradient + tensor->offset,
+                              tensor->n_rows * tensor->n_columns);
+        }
+    }
+    return sqrt(sum);
+}
+
+double ley_clip_scale(double norm, double most) {
+    double scale = most / (norm + 1e-6);
+    return scale < 1 ? scale : 1;
+}
+
+void ley_gradient_clear(struct ley_parameters *parameters) {
+    memset(parameters->gradient, 0, (size_t)parameters->n_values * sizeof *parameters->gradient);
+}

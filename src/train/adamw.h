@@ -1,0 +1,52 @@
+// adamw.h - the optimiser: Adam with decoupled weight decay, and clipping of gradients.
+//
+// Moments are float32 blocks of the same layout as the parameters. Every value depends on itself
+// alone, and the norm is summed in a fixed order: nothing depends on the number of threads.
+#pragma once
+#include "model/parameters.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Constants; beta and epsilon as in Adam's paper.
+struct ley_adamw_constants {
+    double beta1, beta2, epsilon;
+    double weight_decay; // of tensors that decay
+};
+
+struct ley_adamw {
+    struct ley_adamw_constants constants;
+    int64_t n_values, n_steps; // values of a moment; steps done
+    float *first, *second;     // moments [n_values]
+};
+
+// Moments start at zero.
+LEY_MUST_CHECK enum ley_status ley_adamw_create(struct ley_adamw *adamw,
+                                                const struct ley_parameters *parameters,
+                                                const struct ley_adamw_constants *constants);
+
+// Frees the moments; a zeroed struct is accepted.
+void ley_adamw_destroy(struct ley_adamw *adamw);
+
+// One step of everything that trains, with gradients times `scale`: with g the scaled gradient,
+//     m = beta1 m + (1 - beta1) g,  v = beta2 v + (1 - beta2) g^2,
+//     value = value (1 - rate decay) - rate m' / (sqrt(v') + epsilon),
+// m' and v' freed from their start at zero. Gradients stay as they are.
+void ley_adamw_step(struct ley_adamw *adamw, struct ley_parameters *parameters, double rate,
+                    double scale);
+
+// Euclidean norm of the gradients of all that trains, summed in double. NaN or infinity when any of
+// them is.
+double ley_gradient_norm(const struct ley_parameters *parameters);
+
+// The factor that brings a norm down to `most`, 1 when it is below: most / (norm + 1e-6), at
+// most 1.
+double ley_clip_scale(double norm, double most);
+
+// Sets all gradients to zero.
+void ley_gradient_clear(struct ley_parameters *parameters);
+
+#ifdef __cplusplus
+}
+#endif
