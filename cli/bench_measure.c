@@ -24,7 +24,7 @@ static int compare(const void *a, const void *b) {
 static struct bench_times summarise(double *time_s, int n) {
     qsort(time_s, (size_t)n, sizeof *time_s, compare);
     double median_s = n % 2 ? time_s[n / 2] : (time_s[n / 2 - 1] + time_s[n / 2]) / 2;
-    return (struct bench_times){median_s, time_s[0]};
+    return (struct bench_times){median_s, time_s[0], 0};
 }
 
 // Rows of a token: heads side by side, as projections leave them.
@@ -97,6 +97,7 @@ static enum ley_status time_sequence(struct bench_times *times, const struct ben
         }
     }
     *times = summarise(time_s, job->n_runs);
+    times->work_bytes = ley_attention_work_bytes(input->call.work);
     return LEY_OK;
 }
 

@@ -5,6 +5,7 @@
 // Times of repeated runs.
 struct bench_times {
     double median_s, best_s;
+    size_t work_bytes; // of a sequence: memory beside inputs and outputs
 };
 
 // A layer of attention to run.

@@ -77,10 +77,11 @@ static void report(struct bench *bench, const char *what, const struct bench_job
                        : 0;
     const char *isa = job->kernels ? ley_isa_name(job->kernels->isa) : "double";
     if (!bench->options->json) {
-        printf("%-10s %-13s %-7s %3d  %7lld %7d  %-3s %10.3f %12.0f %6.0f %%\n", what,
+        printf("%-10s %-13s %-7s %3d  %7lld %7d  %-3s %10.3f %12.0f %6.0f %% %8.1f\n", what,
                job->shape.name, isa, job->n_threads, (long long)job->n_tokens,
                job->hardware->array.window, job->counts_events ? "yes" : "no",
-               1e3 * times->median_s, n_done / times->median_s, 100 * share);
+               1e3 * times->median_s, n_done / times->median_s, 100 * share,
+               1e-6 * (double)times->work_bytes);
         fflush(stdout);
     }
     struct cJSON *row = cJSON_CreateObject();
@@ -99,6 +100,7 @@ static void report(struct bench *bench, const char *what, const struct bench_job
     cJSON_AddNumberToObject(row, "best_s", times->best_s);
     cJSON_AddNumberToObject(row, "tokens_per_s", n_done / times->median_s);
     cJSON_AddNumberToObject(row, "share_of_int8_peak", share);
+    cJSON_AddNumberToObject(row, "work_bytes", (double)times->work_bytes);
     cJSON_AddItemToArray(bench->results, row);
 }
 
@@ -183,12 +185,14 @@ static enum ley_status run_decode(struct bench *bench) {
     return LEY_OK;
 }
 
-// Peaks first: the other rows are shares of them.
-static enum ley_status run_peaks(struct bench *bench) {
+// The peak that other rows are shares of; the other two when they are asked for.
+static enum ley_status run_peaks(struct bench *bench, bool wants_all) {
     bench->int8_per_s = bench_peak_int8(bench->kernels, bench->n_threads);
-    LEY_TRY(bench_peak_bf16(&bench->bf16_per_s));
-    LEY_TRY(bench_peak_memory(&bench->bytes_per_s));
-    if (!bench->options->json) {
+    if (wants_all) {
+        LEY_TRY(bench_peak_bf16(&bench->bf16_per_s));
+        LEY_TRY(bench_peak_memory(&bench->bytes_per_s));
+    }
+    if (wants_all && !bench->options->json) {
         printf(
             "this machine, %d threads: int8 (%s) %.0f Gop/s, bf16 %.0f Gop/s, memory %.1f GB/s\n",
             bench->n_threads, ley_isa_name(bench->kernels->isa), 1e-9 * bench->int8_per_s,
@@ -275,15 +279,15 @@ static bool is_wanted(const struct text_list *names, const char *name) {
 }
 
 static enum ley_status run(struct bench *bench, const struct text_list *names) {
-    LEY_TRY(run_peaks(bench));
+    LEY_TRY(run_peaks(bench, is_wanted(names, "peak")));
     for (int i = 0; ley_hardware_is_fixed(&bench->hardware) && i < bench->n_shapes; i++) {
         struct bench_job job = make_job(bench, &bench->shape[i], 1);
         LEY_TRY(bench_verify(&job));
     }
     bool is_timed = is_wanted(names, "attention") || is_wanted(names, "decode");
     if (is_timed && !bench->options->json) {
-        printf("%-10s %-13s %-7s %3s  %7s %7s  %-3s %10s %12s %8s\n", "", "shape", "isa", "thr",
-               "tokens", "window", "led", "median ms", "tokens/s", "of int8");
+        printf("%-10s %-13s %-7s %3s  %7s %7s  %-3s %10s %12s %8s %8s\n", "", "shape", "isa", "thr",
+               "tokens", "window", "led", "median ms", "tokens/s", "of int8", "work MB");
     }
     if (is_wanted(names, "attention")) {
         LEY_TRY(run_attention(bench));

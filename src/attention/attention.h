@@ -7,6 +7,7 @@
 // of MODEL.md; ley_stream_step (stream.h) feeds banks token by token. Both use time t * period.
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "array/hardware.h"
@@ -83,6 +84,9 @@ struct ley_attention_call {
 
 // Makes an empty work: it grows to what the calls that are given it need. One call at a time.
 LEY_MUST_CHECK enum ley_status ley_attention_work_create(struct ley_attention_work **work);
+
+// Bytes it has grown to.
+size_t ley_attention_work_bytes(const struct ley_attention_work *work);
 
 // NULL is accepted.
 void ley_attention_work_destroy(struct ley_attention_work *work);

@@ -410,6 +410,11 @@ enum ley_status ley_attention_work_create(struct ley_attention_work **work) {
     return *work ? LEY_OK : ley_fail_memory("work of attention", 1, sizeof **work);
 }
 
+size_t ley_attention_work_bytes(const struct ley_attention_work *work) {
+    return work->n_bytes + (size_t)work->n_tiles * sizeof *work->tiles +
+           (size_t)work->n_workers * sizeof *work->worker;
+}
+
 void ley_attention_work_destroy(struct ley_attention_work *work) {
     if (work) {
         release(work);
