@@ -3,12 +3,14 @@
 
 #include <string.h>
 
+#include "core/variants.h"
+
 // Values below which waking threads costs more than it gains.
 enum { WORTH_THREADS = 1 << 15 };
 
 // Adds half a unit less one plus the last kept bit, then cuts: ties go to even, and a carry may
 // rightly reach the exponent or make infinity.
-void ley_bf16_from_float(uint16_t *out, const float *in, size_t n) {
+LEY_LEAF void from_float_leaf(uint16_t *restrict out, const float *restrict in, size_t n) {
 #pragma omp parallel for schedule(static) if (n >= WORTH_THREADS)
     for (size_t i = 0; i < n; i++) {
         uint32_t bits;
@@ -19,6 +21,11 @@ void ley_bf16_from_float(uint16_t *out, const float *in, size_t n) {
         // NaN.
         out[i] = (uint16_t)(is_nan ? (bits >> 16) | 0x40u : rounded);
     }
+}
+LEY_VARIANTS(void, from_float, (uint16_t * out, const float *in, size_t n), (out, in, n))
+
+void ley_bf16_from_float(uint16_t *out, const float *in, size_t n) {
+    from_float(out, in, n);
 }
 
 // A bf16 is the upper half of a float32, so nothing has to be computed.

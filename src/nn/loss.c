@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/variants.h"
 #include "nn/exp_impl.h"
 
 // Independent sums, so that the compiler can use one vector; their number fixes the order.
@@ -21,24 +22,37 @@ struct distribution {
 
 // The largest term is taken out, so no exponential exceeds 1 and the sum is at least 1. Sums are
 // double: thousands of small terms would be lost in float32.
-static struct distribution measure(const float *x, int n, double factor) {
-    struct distribution made = {.largest = x[0], .factor = (float)factor};
+LEY_LEAF double sum_exp_leaf(float *largest, const float *x, int n, float factor) {
+    float most = x[0];
     for (int i = 1; i < n; i++) {
-        made.largest = x[i] > made.largest ? x[i] : made.largest;
+        most = x[i] > most ? x[i] : most;
     }
     double lane[LANES] = {0}, sum = 0;
     int whole = n / LANES * LANES;
     for (int i = 0; i < whole; i += LANES) {
+        float term[LANES];
         for (int j = 0; j < LANES; j++) {
-            lane[j] += (double)ley_exp((x[i + j] - made.largest) * made.factor);
+            term[j] = ley_exp((x[i + j] - most) * factor);
+        }
+        for (int j = 0; j < LANES; j++) {
+            lane[j] += (double)term[j];
         }
     }
     for (int i = whole; i < n; i++) {
-        lane[i - whole] += (double)ley_exp((x[i] - made.largest) * made.factor);
+        lane[i - whole] += (double)ley_exp((x[i] - most) * factor);
     }
     for (int j = 0; j < LANES; j++) {
         sum += lane[j];
     }
+    *largest = most;
+    return sum;
+}
+LEY_VARIANTS(double, sum_exp, (float *largest, const float *x, int n, float factor),
+             (largest, x, n, factor))
+
+static struct distribution measure(const float *x, int n, double factor) {
+    struct distribution made = {.factor = (float)factor};
+    double sum = sum_exp(&made.largest, x, n, made.factor);
     made.inverse = (float)(1 / sum);
     made.log_sum = (double)made.largest * made.factor + log(sum);
     return made;
@@ -54,19 +68,60 @@ double ley_log_sum_exp(const float *x, int n) {
 
 // sum of t log(t / p): log t and log p are differences of logits and log sums, never logarithms of
 // small numbers. t * log t tends to 0 where t does.
-static double divergence_of(const float *logits, const float *teacher, const struct distribution *p,
-                            const struct distribution *t, int n) {
+LEY_LEAF double divergence_of_leaf(const float *restrict logits, const float *restrict teacher,
+                                   const struct distribution *p, const struct distribution *t,
+                                   int n) {
     double lane[LANES] = {0}, sum = 0, factor = (double)p->factor;
     double difference = p->log_sum - t->log_sum;
-    for (int i = 0; i < n; i++) {
-        double log_ratio = ((double)teacher[i] - (double)logits[i]) * factor + difference;
-        lane[i % LANES] += (double)probability(t, teacher[i]) * log_ratio;
+    int whole = n / LANES * LANES;
+    for (int i = 0; i < whole; i += LANES) {
+        double term[LANES];
+        for (int j = 0; j < LANES; j++) {
+            double apart = (double)teacher[i + j] - (double)logits[i + j];
+            term[j] = (double)probability(t, teacher[i + j]) * (apart * factor + difference);
+        }
+        for (int j = 0; j < LANES; j++) {
+            lane[j] += term[j];
+        }
+    }
+    for (int i = whole; i < n; i++) {
+        double apart = (double)teacher[i] - (double)logits[i];
+        lane[i - whole] += (double)probability(t, teacher[i]) * (apart * factor + difference);
     }
     for (int j = 0; j < LANES; j++) {
         sum += lane[j];
     }
     return sum;
 }
+LEY_VARIANTS(double, divergence_of,
+             (const float *logits, const float *teacher, const struct distribution *p,
+              const struct distribution *t, int n),
+             (logits, teacher, p, t, n))
+
+// The gradient by each logit; see backward_row.
+LEY_LEAF void pull_to_teacher_leaf(float *restrict logits, const float *restrict teacher,
+                                   const struct distribution of[3], float weight, float pull,
+                                   int n) {
+    const struct distribution p = of[0], soft = of[1], t = of[2];
+    for (int i = 0; i < n; i++) {
+        float apart = probability(&soft, logits[i]) - probability(&t, teacher[i]);
+        logits[i] = weight * probability(&p, logits[i]) + pull * apart;
+    }
+}
+LEY_VARIANTS(void, pull_to_teacher,
+             (float *logits, const float *teacher, const struct distribution of[3], float weight,
+              float pull, int n),
+             (logits, teacher, of, weight, pull, n))
+
+// Likewise without a teacher.
+LEY_LEAF void push_leaf(float *logits, const struct distribution *of, float weight, int n) {
+    const struct distribution p = *of;
+    for (int i = 0; i < n; i++) {
+        logits[i] = weight * probability(&p, logits[i]);
+    }
+}
+LEY_VARIANTS(void, push, (float *logits, const struct distribution *of, float weight, int n),
+             (logits, of, weight, n))
 
 // By logit i: cross_entropy * (p - [i is the target]) + divergence / temperature * (p_T - t_T).
 static void backward_row(double *nll, double *divergence, float *logits, const float *teacher,
@@ -75,18 +130,14 @@ static void backward_row(double *nll, double *divergence, float *logits, const f
     *nll = p.log_sum - (double)logits[target];
     float weight = (float)weights->cross_entropy;
     if (!teacher) {
-        for (int i = 0; i < n; i++) {
-            logits[i] = weight * probability(&p, logits[i]);
-        }
+        push(logits, &p, weight, n);
     } else {
         double cold = 1 / weights->temperature;
         const struct distribution soft = measure(logits, n, cold), t = measure(teacher, n, cold);
         float pull = (float)(weights->divergence * cold);
         *divergence = divergence_of(logits, teacher, &soft, &t, n);
-        for (int i = 0; i < n; i++) {
-            float apart = probability(&soft, logits[i]) - probability(&t, teacher[i]);
-            logits[i] = weight * probability(&p, logits[i]) + pull * apart;
-        }
+        const struct distribution of[3] = {p, soft, t};
+        pull_to_teacher(logits, teacher, of, weight, pull, n);
     }
     logits[target] -= weight;
 }

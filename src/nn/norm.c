@@ -7,11 +7,13 @@
 #include <math.h>
 #include <stdbool.h>
 
+#include "core/variants.h"
+
 // COLUMNS: of one task on the way back, a cache line of floats.
 enum { LANES = 8, ROWS_WORTH_THREADS = 16, COLUMNS = 16 };
 
 // sum of (x[i] - centre)^power, power 1 or 2
-static double sum_powers(const float *x, int n, double centre, int power) {
+LEY_LEAF double sum_powers_leaf(const float *x, int n, double centre, int power) {
     double lane[LANES] = {0}, sum = 0;
     int whole = n / LANES * LANES;
     for (int i = 0; i < whole; i += LANES) {
@@ -29,6 +31,9 @@ static double sum_powers(const float *x, int n, double centre, int power) {
     }
     return sum;
 }
+
+LEY_VARIANTS(double, sum_powers, (const float *x, int n, double centre, int power),
+             (x, n, centre, power))
 
 // The variance is taken around the mean in a second pass, so nothing cancels.
 static void layer_norm_row(float *y, const float *x, const float *scale, const float *bias, int n,
@@ -67,7 +72,8 @@ void ley_rms_norm(float *y, const float *x, const float *scale, int64_t n_rows, 
 
 // dx += factor (g - mean of g - normal * mean of (g normal)), g = dy * scale, normal = (x - mean)
 // factor. The root mean square takes no mean off, so the mean of g has no part there.
-static void backward_row(const struct ley_norm_backward *pass, int64_t r, int n, bool takes_mean) {
+LEY_LEAF void backward_row_leaf(const struct ley_norm_backward *pass, int64_t r, int n,
+                                bool takes_mean) {
     const float *dy = pass->dy + r * n, *x = pass->x + r * n;
     double mean = pass->statistics[2 * r], factor = pass->statistics[2 * r + 1];
     double lane[LANES] = {0}, lane_normal[LANES] = {0}, sum = 0, sum_normal = 0;
@@ -87,6 +93,10 @@ static void backward_row(const struct ley_norm_backward *pass, int64_t r, int n,
         dx[i] += (float)(factor * (g - mean_g - normal * mean_normal));
     }
 }
+
+LEY_VARIANTS(void, backward_row,
+             (const struct ley_norm_backward *pass, int64_t r, int n, bool takes_mean),
+             (pass, r, n, takes_mean))
 
 // dscale += sum over rows of dy normal, dbias += sum of dy, for n <= COLUMNS columns from `first`.
 static void backward_columns(const struct ley_norm_backward *pass, int64_t n_rows, int width,

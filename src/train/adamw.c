@@ -6,6 +6,7 @@
 
 #include "core/assert.h"
 #include "core/memory.h"
+#include "core/variants.h"
 
 // PIECE: values that one task sums or steps; with LANES it fixes the order of summation.
 enum { PIECE = 1 << 16, LANES = 8 };
@@ -38,8 +39,8 @@ struct step {
 };
 
 // Straight-line code on four streams: bound by memory.
-static void step_values(float *restrict value, float *restrict first, float *restrict second,
-                        const float *restrict gradient, int64_t n, const struct step *s) {
+LEY_LEAF void step_values_leaf(float *restrict value, float *restrict first, float *restrict second,
+                               const float *restrict gradient, int64_t n, const struct step *s) {
     for (int64_t i = 0; i < n; i++) {
         float g = gradient[i] * s->scale;
         float m = s->beta1 * first[i] + (1 - s->beta1) * g;
@@ -49,6 +50,11 @@ static void step_values(float *restrict value, float *restrict first, float *res
         value[i] = value[i] * s->keep - s->rate * m / (sqrtf(v) * s->root + s->epsilon);
     }
 }
+
+LEY_VARIANTS(void, step_values,
+             (float *value, float *first, float *second, const float *gradient, int64_t n,
+              const struct step *s),
+             (value, first, second, gradient, n, s))
 
 // Corrections are taken in double: beta2^n is close to 1 at first.
 void ley_adamw_step(struct ley_adamw *adamw, struct ley_parameters *parameters, double rate,
