@@ -220,7 +220,8 @@ static enum ley_status fill_tables(struct ley_fixed *fixed) {
     size_t n = (size_t)(fixed->table_term * (1 + fixed->n_terms));
     fixed->coefficient = ley_alloc(n, sizeof(float));
     fixed->magnitude = fixed->has_powers ? NULL : ley_alloc(n, sizeof(float));
-    if (!fixed->coefficient || (!fixed->has_powers && !fixed->magnitude)) {
+    fixed->slope = ley_alloc((size_t)fixed->table_term, sizeof(float));
+    if (!fixed->coefficient || !fixed->slope || (!fixed->has_powers && !fixed->magnitude)) {
         return ley_fail_memory("coefficients of ages", n, sizeof(float));
     }
     for (int64_t lag = 0; lag < fixed->n_lags; lag++) {
@@ -228,6 +229,9 @@ static enum ley_status fill_tables(struct ley_fixed *fixed) {
         ley_fixed_column(fixed, fixed->coefficient + at,
                          fixed->magnitude ? fixed->magnitude + at : NULL, fixed->table_term,
                          ley_clock_age_s(lag, fixed->hardware->time.token_period_s));
+        struct ley_decay decay = decay_at(fixed, lag);
+        double left = decay.u_scale * decay.i_scale;
+        fixed->slope[at] = (float)(fixed->hardware->cell.slope_a_per_v * left);
     }
     return LEY_OK;
 }
@@ -380,6 +384,7 @@ void ley_fixed_destroy(struct ley_fixed *fixed) {
     if (fixed) {
         ley_free(fixed->coefficient);
         ley_free(fixed->magnitude);
+        ley_free(fixed->slope);
         ley_free(fixed);
     }
 }

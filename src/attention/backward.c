@@ -18,6 +18,7 @@
 
 #include "array/clock.h"
 #include "array/tile.h"
+#include "attention/backward_impl.h"
 #include "circuit/dac.h"
 #include "core/memory.h"
 
@@ -137,16 +138,14 @@ static void run_tile(struct scratch *scratch, const struct run *run, int n_live)
     }
 }
 
-// x -> a x + b -> clip and round, back: turns dx from the gradient of the last into that of the
-// first; scratch holds x and a x + b.
-static void input_backward(double *dx, struct ley_scaler *dscaler, const struct scratch *scratch,
-                           const struct ley_scaler *scaler, const struct ley_quantiser *grid,
-                           int head_dim) {
-    for (int d = 0; d < head_dim; d++) {
-        dx[d] = passes(scratch->scaled[d], grid->low, grid->high) ? dx[d] : 0;
+void ley_input_backward(double *dx, struct ley_scaler *dscaler, const double *x,
+                        const double *scaled, const struct ley_scaler *scaler,
+                        const struct ley_quantiser *grid, int n) {
+    for (int d = 0; d < n; d++) {
+        dx[d] = passes(scaled[d], grid->low, grid->high) ? dx[d] : 0;
     }
-    ley_scale_gradient(dscaler, dx, scratch->x, head_dim, scaler);
-    ley_scale_input_gradient(dx, dx, head_dim, scaler);
+    ley_scale_gradient(dscaler, dx, x, n, scaler);
+    ley_scale_input_gradient(dx, dx, n, scaler);
 }
 
 // One query of one head: adds to dk_u, dv_u and the scalers' gradients, writes dq.
@@ -176,8 +175,8 @@ static void run_query(struct scratch *scratch, const struct run *run, int64_t he
     // (3) y = a O + b with the sum as counted; q' = Q(clip(a q + b, 0, 1))
     ley_scale_gradient(&run->dscaler[LEY_SIGNAL_OUTPUT][head], scratch->dout, scratch->sum,
                        head_dim, scale_out);
-    input_backward(scratch->dpulse, &run->dscaler[LEY_SIGNAL_Q][head], scratch, scale_q,
-                   &run->pulse_grid, head_dim);
+    ley_input_backward(scratch->dpulse, &run->dscaler[LEY_SIGNAL_Q][head], scratch->x,
+                       scratch->scaled, scale_q, &run->pulse_grid, head_dim);
     ley_heads_put(&run->gradient->dq, b, h, t, scratch->dpulse, head_dim);
 }
 
@@ -193,8 +192,8 @@ static void store_backward(const struct ley_heads_out *dx, double *du, struct sc
     for (int64_t s = 0; s < run->call->n_tokens; s++) {
         ley_heads_get(scratch->x, x, b, h, s, head_dim);
         ley_scale(scratch->scaled, scratch->x, head_dim, scaler, NULL);
-        input_backward(du + s * head_dim, &run->dscaler[signal][pair], scratch, scaler,
-                       &run->write_grid, head_dim);
+        ley_input_backward(du + s * head_dim, &run->dscaler[signal][pair], scratch->x,
+                           scratch->scaled, scaler, &run->write_grid, head_dim);
         ley_heads_put(dx, b, h, s, du + s * head_dim, head_dim);
     }
 }
@@ -283,14 +282,15 @@ static enum ley_status prepare(struct run *run, struct scratch **scratch, int n_
     return LEY_OK;
 }
 
-// Gradients of the scalers: sequences in ascending order, whatever thread did them.
-static void add_scalers(const struct run *run) {
+void ley_scaler_gradients_add(const struct ley_attention_gradient *gradient,
+                              const struct ley_attention *attention, int64_t n_batch,
+                              struct ley_scaler *const dscaler[LEY_N_SIGNALS]) {
     for (int i = 0; i < LEY_N_SIGNALS; i++) {
-        int n_heads = ley_attention_n_heads(&run->attention->shape, (enum ley_signal)i);
-        struct ley_scaler *total = run->gradient->dscaler[i];
-        for (int64_t j = 0; total && j < run->call->n_batch * n_heads; j++) {
-            total[j % n_heads].a += run->dscaler[i][j].a;
-            total[j % n_heads].b += run->dscaler[i][j].b;
+        int n_heads = ley_attention_n_heads(&attention->shape, (enum ley_signal)i);
+        struct ley_scaler *total = gradient->dscaler[i];
+        for (int64_t j = 0; total && j < n_batch * n_heads; j++) {
+            total[j % n_heads].a += dscaler[i][j].a;
+            total[j % n_heads].b += dscaler[i][j].b;
         }
     }
 }
@@ -332,7 +332,7 @@ enum ley_status ley_attention_backward(const struct ley_attention_gradient *grad
         for (int64_t pair = 0; pair < n_pairs; pair++) {
             run_pair(&scratch[omp_get_thread_num()], &run, pair);
         }
-        add_scalers(&run);
+        ley_scaler_gradients_add(gradient, attention, call->n_batch, run.dscaler);
     }
     release(&run, scratch, n_threads);
     return status;

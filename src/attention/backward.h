@@ -30,6 +30,15 @@ LEY_MUST_CHECK enum ley_status ley_attention_backward(const struct ley_attention
                                                       const struct ley_attention *attention,
                                                       const struct ley_attention_call *call);
 
+// The same for training: where the attention is in integers (M21), the forward pass is computed in
+// them and the products back in float32, much faster, in call->work if there is one; elsewhere this
+// is ley_attention_backward. Results do not depend on threads or instruction set; they differ from
+// the reference by float32's rounding, and where a clip's edge lies between the two forwards.
+LEY_MUST_CHECK enum ley_status
+ley_attention_backward_fast(const struct ley_attention_gradient *gradient,
+                            const struct ley_attention *attention,
+                            const struct ley_attention_call *call);
+
 #ifdef __cplusplus
 }
 #endif

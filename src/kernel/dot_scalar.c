@@ -1,4 +1,7 @@
-// dot_scalar.c - products of bytes, one after another: what the others are checked against
+// dot_scalar.c - products of bytes and of floats, one after another: what the others are checked
+// against
+#include <math.h>
+
 #include "kernel/element_impl.h"
 
 // Integers: no order of summation is better or worse than another.
@@ -16,6 +19,20 @@ void ley_dot_scalar(const struct ley_dot *dot) {
                 }
             }
             c[i] = sum;
+        }
+    }
+}
+
+// Here the order is part of the result: k ascends.
+void ley_product_scalar(const struct ley_product *product) {
+    for (int r = 0; r < product->n_rows; r++) {
+        float *c = product->c + r * product->c_row;
+        for (int k = 0; k < product->depth; k++) {
+            float a = product->a[r * product->a_row + k * product->a_depth];
+            const float *b = product->b + k * product->b_row;
+            for (int i = 0; i < product->n_columns; i++) {
+                c[i] = fmaf(a, b[i], c[i]);
+            }
         }
     }
 }

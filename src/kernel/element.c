@@ -306,3 +306,19 @@ double KERNEL(weigh_pulses)(const struct ley_weigh_pulses *weigh) {
     return ((part[0] + part[4]) + (part[1] + part[5])) +
            ((part[2] + part[6]) + (part[3] + part[7]));
 }
+
+void KERNEL(clip_gradient)(const struct ley_clip_gradient *gradient) {
+    int64_t n = gradient->n_columns;
+    float scale = gradient->scale;
+    for (int r = 0; r < gradient->n_rows; r++) {
+        const float *restrict s = gradient->s + r * n, *restrict phi = gradient->phi + r * n;
+        const float *restrict dphi = gradient->dphi + r * n;
+        const float *restrict slope = gradient->slope + r * gradient->slope_row;
+        float *restrict by_s = gradient->by_s + r * n, *restrict by_phi = gradient->by_phi + r * n;
+        for (int c = 0; c < n; c++) {
+            float through = dphi[c] * slope[c] * scale * slope[c];
+            by_s[c] = s[c] >= 0 && s[c] <= 1 ? through : 0;
+            by_phi[c] = phi[c] * slope[c];
+        }
+    }
+}

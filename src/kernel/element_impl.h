@@ -8,7 +8,8 @@
 #define LEY_JOIN2(a, b) a##_##b
 #define LEY_JOIN(a, b)  LEY_JOIN2(a, b)
 
-// What each instruction set defines: all slots but dot in element.c, dot in a file of its own.
+// What each instruction set defines: all slots but dot and product in element.c, these two in files
+// of their own.
 #define LEY_DECLARE(isa)                                                                           \
     void ley_dot_##isa(const struct ley_dot *dot);                                                 \
     void ley_score_##isa(const struct ley_score *score);                                           \
@@ -16,7 +17,9 @@
     void ley_count_##isa(const struct ley_count *count);                                           \
     void ley_encode_##isa(const struct ley_encode *encode);                                        \
     void ley_powers_##isa(const struct ley_powers *powers);                                        \
-    double ley_weigh_pulses_##isa(const struct ley_weigh_pulses *weigh);
+    double ley_weigh_pulses_##isa(const struct ley_weigh_pulses *weigh);                           \
+    void ley_product_##isa(const struct ley_product *product);                                     \
+    void ley_clip_gradient_##isa(const struct ley_clip_gradient *gradient);
 
 LEY_DECLARE(scalar)
 LEY_DECLARE(avx2)

@@ -129,6 +129,28 @@ struct ley_weigh_pulses {
     const double *weight;
 };
 
+// c[r][i] = fma(a[r][k], b[k][i], c[r][i]) for k = 0, 1, .. in turn.
+struct ley_product {
+    int n_rows, n_columns, depth; // n_columns: multiple of LEY_LANES
+    const float *a;               // a + r * a_row + k * a_depth
+    int64_t a_row, a_depth;
+    const float *b; // b + k * b_row
+    int64_t b_row;
+    float *c; // c + r * c_row
+    int64_t c_row;
+};
+
+// Gradients through a clip to 0..1, for rows r and columns c, with slopes g (rows `slope_row`
+// apart) and dphi that by what was clipped, without its slope:
+//     by_s = ((dphi * g) * scale) * g where 0 <= s <= 1, else 0;  by_phi = phi * g
+struct ley_clip_gradient {
+    int n_rows, n_columns;
+    const float *s, *phi, *dphi, *slope;
+    int64_t slope_row;
+    float scale;
+    float *by_s, *by_phi;
+};
+
 // One row of kernels.def is one slot.
 struct ley_kernels {
     enum ley_isa isa;

@@ -22,6 +22,8 @@
         .encode = ley_encode_##isa_name,                                                           \
         .powers = ley_powers_##isa_name,                                                           \
         .weigh_pulses = ley_weigh_pulses_##isa_name,                                               \
+        .product = ley_product_##isa_name,                                                         \
+        .clip_gradient = ley_clip_gradient_##isa_name,                                             \
     }
 
 // ORDER ley_isa

@@ -141,7 +141,7 @@ static enum ley_status analog_backward(void *context, float *dq, float *dk, floa
     for (int64_t i = 0; i < LEY_N_SIGNALS * n_heads; i++) {
         net->scaler_gradient[i] = (struct ley_scaler){0, 0};
     }
-    LEY_TRY(ley_attention_backward(&gradient, attention, &call));
+    LEY_TRY(ley_attention_backward_fast(&gradient, attention, &call));
     add_scaler_gradients(net, seen->layer, attention);
     return LEY_OK;
 }

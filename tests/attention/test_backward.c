@@ -413,6 +413,119 @@ static void test_rows_in_place(void **state) {
     ley_attention_destroy(attention);
 }
 
+// ---- the fast form
+
+// Root of the mean square of differences, relative to that of `want`.
+static double relative(const double *got, const double *want, int64_t n) {
+    double square = 0, off = 0;
+    for (int64_t i = 0; i < n; i++) {
+        square += want[i] * want[i];
+        off += (got[i] - want[i]) * (got[i] - want[i]);
+    }
+    return sqrt(off / fmax(square, 1e-300));
+}
+
+// A layer in integers whose gradients both forms compute. Inputs keep away from the ends of the
+// converters: there the two forwards may fall on different sides of a clip.
+static struct ley_attention *fixed_layer(struct ley_hardware *hardware,
+                                         struct ley_attention_shape *shape, int64_t *T,
+                                         uint64_t seed) {
+    static const char *const presets[] = {"paper", "paper-linear", "cmos"};
+    struct ley_attention *attention;
+    ASSERT_OK(ley_hardware_load(hardware, presets[seed % 3]));
+    hardware->array.window = 16 + (int)random_between(seed, 1, 0, 80);
+    hardware->array.ring = seed % 2 ? hardware->array.window + 7 : 0;
+    hardware->array.n_columns = seed % 4 == 0 ? 16 : 5 + (int)random_between(seed, 2, 0, 40);
+    hardware->cell.leakage = (int)(seed % 3);
+    hardware->cell.tau_s = hardware->time.token_period_s / 0.01;
+    hardware->converter.output_levels = seed % 5 == 0 ? 0 : 32;
+    if (seed % 3 == 0) {
+        hardware->converter.output_i_sat_a = 1e-3; // no output is near a clip
+    }
+    int n_kv = 1 + (int)(seed % 2);
+    *shape = (struct ley_attention_shape){2 * n_kv, n_kv, 3 + (int)random_between(seed, 3, 0, 40)};
+    *T = 1 + (int64_t)random_between(seed, 4, 0, 250);
+    ASSERT_OK(ley_attention_create(&attention, hardware, shape));
+    assert_non_null(attention->fixed);
+    attention->scaler[LEY_SIGNAL_Q][0] = (struct ley_scaler){0.7, 0.1};
+    attention->scaler[LEY_SIGNAL_OUTPUT][0].a = 1.3;
+    return attention;
+}
+
+// float32 rounds at 6e-8. Beyond that, single scores and outputs are so near to a clip's edge that
+// the two forwards see it open and closed: they differ by 2e-7 in S and 4e-5 in A, and scores of
+// linear cells that are exactly 0 are noise of either sign in double.
+static const double open_tolerance = 2e-5, fast_tolerance = 5e-3;
+
+static void test_fast_is_close_to_the_reference(void **state) {
+    (void)state;
+    double worst = 0;
+    int n_exact = 0;
+    for (uint64_t seed = 0; seed < 30; seed++) {
+        struct ley_hardware hardware;
+        struct ley_attention_shape shape;
+        int64_t T, B = 1 + (int64_t)(seed % 2);
+        struct ley_attention *attention = fixed_layer(&hardware, &shape, &T, seed);
+        struct data want = random_data(shape, B, T, seed), got = random_data(shape, B, T, seed);
+        struct ley_attention_call call = call_of(&want), fast_call = call_of(&got);
+        struct ley_attention_gradient gradient = gradient_of(&want), fast = gradient_of(&got);
+        ASSERT_OK(ley_attention_work_create(&fast_call.work));
+        ASSERT_OK(ley_attention_forward(attention, &fast_call)); // leaves its own in the work
+        ASSERT_OK(ley_attention_backward(&gradient, attention, &call));
+        ASSERT_OK(ley_attention_backward_fast(&fast, attention, &fast_call));
+        double off = 0;
+        off = fmax(off, relative(got.dq, want.dq, want.n_q));
+        off = fmax(off, relative(got.dk, want.dk, want.n_kv));
+        off = fmax(off, relative(got.dv, want.dv, want.n_kv));
+        for (int i = 0; i < LEY_N_SIGNALS; i++) {
+            int n = ley_attention_n_heads(&shape, (enum ley_signal)i);
+            off = fmax(off, relative(&got.dscaler[i][0].a, &want.dscaler[i][0].a, 2 * n));
+        }
+        n_exact += off < 1e-5;
+        worst = fmax(worst, off);
+        if (!(off < (seed % 3 == 0 ? open_tolerance : fast_tolerance))) {
+            fail_msg("seed %d: off by %g", (int)seed, off);
+        }
+        ley_attention_work_destroy(fast_call.work);
+        free_data(&want);
+        free_data(&got);
+        ley_attention_destroy(attention);
+    }
+    print_message("fast gradients within %.2g, %d of 30 within 1e-5\n", worst, n_exact);
+}
+
+static void test_fast_has_the_same_bits_everywhere(void **state) {
+    (void)state;
+    for (uint64_t seed = 0; seed < 8; seed++) {
+        struct ley_hardware hardware;
+        struct ley_attention_shape shape;
+        int64_t T;
+        struct ley_attention *attention = fixed_layer(&hardware, &shape, &T, seed);
+        struct data want = random_data(shape, 2, T, seed);
+        for (int isa = LEY_ISA_SCALAR; isa < LEY_N_ISAS; isa++) {
+            struct data got = random_data(shape, 2, T, seed), *to = isa ? &got : &want;
+            struct ley_attention_call call = call_of(to);
+            struct ley_attention_gradient gradient = gradient_of(to);
+            attention->kernels = ley_kernels_best((enum ley_isa)isa);
+            omp_set_num_threads(1 + isa % 3);
+            ASSERT_OK(ley_attention_backward_fast(&gradient, attention, &call));
+            if (isa) {
+                assert_memory_equal(got.dq, want.dq, (size_t)want.n_q * sizeof(double));
+                assert_memory_equal(got.dk, want.dk, (size_t)want.n_kv * sizeof(double));
+                assert_memory_equal(got.dv, want.dv, (size_t)want.n_kv * sizeof(double));
+                for (int i = 0; i < LEY_N_SIGNALS; i++) {
+                    int n = ley_attention_n_heads(&shape, (enum ley_signal)i);
+                    assert_memory_equal(got.dscaler[i], want.dscaler[i],
+                                        (size_t)n * sizeof(struct ley_scaler));
+                }
+            }
+            free_data(&got);
+        }
+        free_data(&want);
+        ley_attention_destroy(attention);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_backward_golden),
@@ -422,6 +535,8 @@ int main(void) {
         cmocka_unit_test(test_threads_do_not_matter),
         cmocka_unit_test(test_scaler_gradients_accumulate),
         cmocka_unit_test(test_rows_in_place),
+        cmocka_unit_test(test_fast_is_close_to_the_reference),
+        cmocka_unit_test(test_fast_has_the_same_bits_everywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
