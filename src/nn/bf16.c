@@ -5,13 +5,12 @@
 
 #include "core/variants.h"
 
-// Values below which waking threads costs more than it gains.
-enum { WORTH_THREADS = 1 << 15 };
+// WORTH_THREADS: values below which waking threads costs more than it gains; PIECE: of one task.
+enum { WORTH_THREADS = 1 << 15, PIECE = 1 << 13 };
 
 // Adds half a unit less one plus the last kept bit, then cuts: ties go to even, and a carry may
 // rightly reach the exponent or make infinity.
 LEY_LEAF void from_float_leaf(uint16_t *restrict out, const float *restrict in, size_t n) {
-#pragma omp parallel for schedule(static) if (n >= WORTH_THREADS)
     for (size_t i = 0; i < n; i++) {
         uint32_t bits;
         memcpy(&bits, &in[i], sizeof bits);
@@ -25,7 +24,15 @@ LEY_LEAF void from_float_leaf(uint16_t *restrict out, const float *restrict in, 
 LEY_VARIANTS(void, from_float, (uint16_t * out, const float *in, size_t n), (out, in, n))
 
 void ley_bf16_from_float(uint16_t *out, const float *in, size_t n) {
-    from_float(out, in, n);
+    // Short rows come from within threads, where even a region of one thread costs a team.
+    if (n < WORTH_THREADS) {
+        from_float(out, in, n);
+        return;
+    }
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < n; i += PIECE) {
+        from_float(out + i, in + i, n - i < PIECE ? n - i : PIECE);
+    }
 }
 
 // A bf16 is the upper half of a float32, so nothing has to be computed.
