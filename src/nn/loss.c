@@ -11,8 +11,9 @@
 #include "core/variants.h"
 #include "nn/exp_impl.h"
 
-// Independent sums, so that the compiler can use one vector; their number fixes the order.
-enum { LANES = 8 };
+// LANES: independent sums, so that the compiler can use one vector; their number fixes the order.
+// PIECE: terms that are made before they are summed.
+enum { LANES = 8, PIECE = 256 };
 
 // softmax(x * factor): p[i] = exp((x[i] - largest) * factor) * inverse.
 struct distribution {
@@ -28,18 +29,17 @@ LEY_LEAF double sum_exp_leaf(float *largest, const float *x, int n, float factor
         most = x[i] > most ? x[i] : most;
     }
     double lane[LANES] = {0}, sum = 0;
-    int whole = n / LANES * LANES;
-    for (int i = 0; i < whole; i += LANES) {
-        float term[LANES];
-        for (int j = 0; j < LANES; j++) {
-            term[j] = ley_exp((x[i + j] - most) * factor);
+    for (int first = 0; first < n; first += PIECE) {
+        int left = n - first < PIECE ? n - first : PIECE;
+        float term[PIECE] = {0}; // what lies beyond the end adds nothing
+        for (int i = 0; i < left; i++) {
+            term[i] = ley_exp((x[first + i] - most) * factor);
         }
-        for (int j = 0; j < LANES; j++) {
-            lane[j] += (double)term[j];
+        for (int i = 0; i < PIECE; i += LANES) {
+            for (int j = 0; j < LANES; j++) {
+                lane[j] += (double)term[i + j];
+            }
         }
-    }
-    for (int i = whole; i < n; i++) {
-        lane[i - whole] += (double)ley_exp((x[i] - most) * factor);
     }
     for (int j = 0; j < LANES; j++) {
         sum += lane[j];
