@@ -54,6 +54,7 @@ void account_print(const struct account *account, const struct language *languag
             ratio((double)account->n_generated, account->generate_s));
     if (!language->is_digital) {
         print_chip(account, language);
+        run_cost_print(account->cost, language, &account->total, account->layers);
         bool is_adapted = strcmp(language->scaler_origin, "adapted") == 0;
         fprintf(stderr, "scalers    %s%s\n", language->scaler_origin,
                 is_adapted ? "" : "; the model is not adapted to this chip: expect poor text");
@@ -87,6 +88,7 @@ void account_add_json(struct cJSON *root, const struct account *account,
     cJSON_AddNumberToObject(
         chip, "saturated_outputs",
         ratio((double)total->saturated_outputs, (double)total->output_conversions));
+    run_cost_add_json(root, account->cost, language, total, account->layers);
     cJSON_AddItemToObject(root, "events", ley_ledger_json(total));
     cJSON_AddStringToObject(root, "scalers", language->scaler_origin);
     cJSON_AddItemToObject(root, "hardware",

@@ -1,6 +1,7 @@
 // account.h - what the simulator and the chip did during a run, for people and for machines.
 #pragma once
 #include "language.h"
+#include "run_cost.h"
 
 struct account {
     // tokens fed before the first choice, and tokens chosen
@@ -8,6 +9,9 @@ struct account {
     double prompt_s, generate_s; // of the simulator
     struct ley_ledger total;     // of all layers
     int64_t n_tokens;            // in the ring at the end
+    // what the events cost, and the events of each layer; NULL when digital
+    const struct run_cost *cost;
+    const struct ley_ledger *layers;
 };
 
 // A compact account on stderr (stdout holds the text).

@@ -21,6 +21,7 @@ static const struct command command = {
 struct options {
     struct language_options language;
     const char *file;
+    struct text_list technology;
     int n_ctx, n_chunks;
     bool json;
 };
@@ -30,7 +31,8 @@ struct result {
     int64_t n_chunks, n_predictions;
     double sum, sum_square; // of negative log-likelihoods
     double elapsed_s;
-    struct ley_ledger total;
+    struct ley_ledger *layer; // [n_layers] of all windows; NULL when digital
+    struct run_cost cost;
 };
 
 // There is at least one prediction: a window has two tokens or more.
@@ -65,9 +67,8 @@ static enum ley_status run_chunk(struct result *result, struct language *languag
         result->sum_square += nll[i] * nll[i];
         result->n_predictions++;
     }
-    if (status == LEY_OK && ledger) {
-        struct ley_ledger total = language_total(language, ledger);
-        ley_ledger_add(&result->total, &total);
+    for (size_t i = 0; status == LEY_OK && ledger && i < n_layers; i++) {
+        ley_ledger_add(&result->layer[i], &ledger[i]);
     }
     ley_free(ledger);
     ley_free(nll);
@@ -106,17 +107,23 @@ static enum ley_status run_chunks(struct result *result, struct language *langua
 }
 
 // Predictions count as the prompt: each token is written and read once.
-static struct account account_of(const struct result *result, const struct options *o) {
-    return (struct account){.n_prompt = result->n_predictions,
-                            .prompt_s = result->elapsed_s,
-                            .total = result->total,
-                            .n_tokens = o->n_ctx - 1};
+static struct account account_of(const struct result *result, const struct language *language,
+                                 const struct options *o) {
+    struct account account = {.n_prompt = result->n_predictions,
+                              .prompt_s = result->elapsed_s,
+                              .n_tokens = o->n_ctx - 1,
+                              .cost = &result->cost,
+                              .layers = result->layer};
+    if (result->layer) {
+        account.total = language_total(language, result->layer);
+    }
+    return account;
 }
 
 // The same numbers as the text, with all digits.
 static enum ley_status print_json(const struct result *result, const struct language *language,
                                   const struct options *o) {
-    struct account account = account_of(result, o);
+    struct account account = account_of(result, language, o);
     struct cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "leyden", LEYDEN_VERSION);
     cJSON_AddStringToObject(root, "model", o->language.model);
@@ -140,34 +147,54 @@ static enum ley_status print_json(const struct result *result, const struct lang
     return LEY_OK;
 }
 
+// For people, the perplexity on stdout.
+static void print_text(const struct result *result, const struct language *language,
+                       const struct options *o) {
+    struct account account = account_of(result, language, o);
+    printf("PPL = %.4f +- %.4f (%lld windows of %d tokens, %s)\n", exp(mean_of(result)),
+           error_of(result), (long long)result->n_chunks, o->n_ctx, o->language.hw.name);
+    fflush(stdout);
+    account_print(&account, language);
+}
+
+// Prices and a ledger for each layer; digital attention has neither.
+static enum ley_status prepare(struct result *result, struct language *language,
+                               const struct options *o) {
+    size_t n_layers = (size_t)ley_model_config(language->model)->n_layers;
+    LEY_TRY(run_cost_open(&result->cost, &o->technology, language));
+    result->layer = language->is_digital ? NULL : ley_alloc(n_layers, sizeof *result->layer);
+    return result->layer || language->is_digital
+               ? LEY_OK
+               : ley_fail_memory("ledgers", n_layers, sizeof *result->layer);
+}
+
 // No bos, no special tokens: the text is a text.
-static enum ley_status measure(struct language *language, const struct options *o) {
+static enum ley_status measure(struct result *result, struct language *language,
+                               const struct options *o) {
     char *text;
     size_t n;
     struct ley_tokens tokens = {0};
-    struct result result = {0};
     if (!o->file) {
         return ley_fail(LEY_E_ARGUMENT, "-f FILE is missing");
     }
     LEY_TRY(ley_file_read(&text, &n, o->file, (size_t)1 << 31));
     enum ley_status status = language_open(language, &o->language);
     if (status == LEY_OK) {
+        status = prepare(result, language, o);
+    }
+    if (status == LEY_OK) {
         status = ley_tokenizer_encode(&tokens, language->tokenizer, text, n, 0);
     }
     ley_free(text);
     if (status == LEY_OK) {
-        status = run_chunks(&result, language, &tokens, o);
+        status = run_chunks(result, language, &tokens, o);
     }
     ley_tokens_destroy(&tokens);
     LEY_TRY(status);
     if (o->json) {
-        return print_json(&result, language, o);
+        return print_json(result, language, o);
     }
-    struct account account = account_of(&result, o);
-    printf("PPL = %.4f +- %.4f (%lld windows of %d tokens, %s)\n", exp(mean_of(&result)),
-           error_of(&result), (long long)result.n_chunks, o->n_ctx, o->language.hw.name);
-    fflush(stdout);
-    account_print(&account, language);
+    print_text(result, language, o);
     return LEY_OK;
 }
 
@@ -180,6 +207,7 @@ int cmd_perplexity(int argc, char **argv) {
         {"file", 'f', OPTION_TEXT, &o.file, "FILE", "the text"},
         {"ctx", 'c', OPTION_INT, &o.n_ctx, "N", "tokens of a window (1024)"},
         {"chunks", 0, OPTION_INT, &o.n_chunks, "N", "windows at most, 0: all (0)"},
+        {"tech", 0, OPTION_REPEAT, &o.technology, "NAME|FILE", "prices of events (paper)"},
         {"json", 0, OPTION_FLAG, &o.json, NULL, "result as JSON"},
     };
     int result = options_parse(argc, argv, &command, rows, sizeof rows / sizeof rows[0], NULL);
@@ -192,8 +220,10 @@ int cmd_perplexity(int argc, char **argv) {
     }
     session_catch_interrupts();
     struct language language = {0};
-    enum ley_status status = measure(&language, &o);
+    struct result sums = {0};
+    enum ley_status status = measure(&sums, &language, &o);
     result = status == LEY_OK ? EXIT_OK : session_fail("perplexity", status);
+    ley_free(sums.layer);
     language_close(&language);
     return result;
 }

@@ -27,6 +27,7 @@ struct options {
     struct trace_options trace;
     const char *prompt, *file;
     struct sampling_options sampling;
+    struct text_list technology;
     int n_predict;
     bool json, no_special;
 };
@@ -44,6 +45,7 @@ struct run {
     char *text; // generated so far
     size_t n_text, text_room;
     struct account account;
+    struct run_cost cost;
 };
 
 // bos is added and <|...|> marks are parsed unless --no-special asks for the bare text.
@@ -94,6 +96,7 @@ static enum ley_status prepare(struct run *run) {
     const struct ley_model_config *config = ley_model_config(run->language.model);
     int64_t n_most = (int64_t)run->prompt.n + o->n_predict;
     // Sampler, session and trace check their own options, before any token is computed.
+    LEY_TRY(run_cost_open(&run->cost, &o->technology, &run->language));
     LEY_TRY(language_sampler(&run->sampler, &run->language, &o->sampling));
     LEY_TRY(ley_session_create(&run->session, run->language.model, 1, n_most));
     LEY_TRY(trace_files_create(&run->trace, &o->trace, &run->language, n_most));
@@ -138,7 +141,12 @@ static enum ley_status feed(struct run *run, const int32_t *token, int64_t n,
                                   .ledger = run->ledger,
                                   .trace = trace_files_arrays(run->trace),
                                   .progress = progress};
-    return ley_session_feed(run->logits, run->session, token, n, &feed);
+    LEY_TRY(ley_session_feed(run->logits, run->session, token, n, &feed));
+    if (run->ledger) {
+        struct ley_ledger total = language_total(&run->language, run->ledger);
+        run_cost_note(&run->cost, &total, n == 1 && run->account.n_generated > 0);
+    }
+    return LEY_OK;
 }
 
 // The draw at a position depends on its index, not on the draws before (sampling.h).
@@ -208,6 +216,8 @@ static enum ley_status finish(struct run *run) {
     run->account.n_tokens = ley_session_n_tokens(run->session);
     if (run->ledger) {
         run->account.total = language_total(&run->language, run->ledger);
+        run->account.layers = run->ledger;
+        run->account.cost = &run->cost;
     }
     LEY_TRY(trace_files_write(run->trace, run->account.n_tokens));
     if (run->options->json) {
@@ -251,6 +261,7 @@ int cmd_run(int argc, char **argv) {
         {"file", 'f', OPTION_TEXT, &o.file, "FILE", "the text to continue, from a file"},
         {"n-predict", 'n', OPTION_INT, &o.n_predict, "N", "tokens to generate at most (128)"},
         SAMPLING_ROWS(o.sampling),
+        {"tech", 0, OPTION_REPEAT, &o.technology, "NAME|FILE", "prices of events (paper)"},
         {"no-special", 0, OPTION_FLAG, &o.no_special, NULL, "take the prompt literally, no bos"},
         {"trace", 0, OPTION_TEXT, &o.trace.folder, "DIR", "write scores and codes as .npy"},
         {"trace-layers", 0, OPTION_TEXT, &o.trace.layers, "LIST", "layers to trace (0)"},

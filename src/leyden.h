@@ -2,7 +2,8 @@
 #pragma once
 // From the cell up: `device` knows no arrays, `circuit` no cells, `array` joins the two,
 // `attention` puts heads on banks, `model` puts attention into a language model. `event` counts
-// what happens on the way; `core` and `tensor` know nothing of chips. DESIGN.md has the layers.
+// what happens on the way, `cost` prices it; `core` and `tensor` know nothing of chips. DESIGN.md
+// has the layers.
 #include "array/bank.h"
 #include "array/bitline.h"
 #include "array/clock.h"
@@ -29,6 +30,13 @@
 #include "core/random.h"
 #include "core/status.h"
 #include "core/utf8.h"
+#include "cost/activity.h"
+#include "cost/cost.h"
+#include "cost/device.h"
+#include "cost/energy.h"
+#include "cost/figure.h"
+#include "cost/retention.h"
+#include "cost/technology.h"
 #include "device/cell.h"
 #include "event/ledger.h"
 #include "kernel/kernel.h"

@@ -1,10 +1,8 @@
 // hardware.c - parameters of a chip, presets, and checks that they fit together
 #include "array/hardware.h"
 
-#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "array/fixed.h"
@@ -43,49 +41,6 @@ const struct ley_param_table *ley_hardware_params(void) {
     return &table;
 }
 
-// Cut silently when the room is full: it is the end of a message.
-// Appends the names of the YAML files beside the preset `known` to text.
-static void list_presets(char *text, size_t n_text, const char *known) {
-    char folder[NAME_BYTES];
-    snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(known, '/') - known), known);
-    struct dirent **entry = NULL;
-    int n_entries = scandir(folder, &entry, NULL, alphasort);
-    for (int i = 0; i < n_entries; i++) {
-        char *dot = strrchr(entry[i]->d_name, '.');
-        if (dot && strcmp(dot, ".yaml") == 0) {
-            size_t n = strlen(text);
-            snprintf(text + n, n_text - n, "%s%.*s", n ? ", " : "", (int)(dot - entry[i]->d_name),
-                     entry[i]->d_name);
-        }
-        free(entry[i]);
-    }
-    free(entry);
-}
-
-// A name without a slash is a preset; a path is taken as it is.
-static enum ley_status find_preset(char *path, size_t n_path, const char *name) {
-    size_t n = strlen(name);
-    if (strchr(name, '/') || (n > 5 && strcmp(name + n - 5, ".yaml") == 0)) {
-        if ((size_t)snprintf(path, n_path, "%s", name) >= n_path) {
-            return ley_fail(LEY_E_ARGUMENT, "the name of the hardware file is too long");
-        }
-        return LEY_OK;
-    }
-    char file[NAME_BYTES];
-    snprintf(file, sizeof file, "hardware/%.200s.yaml", name);
-    if (ley_data_path(path, n_path, file) == LEY_OK) {
-        return LEY_OK;
-    }
-    // paper.yaml is always there; its folder is where the others are.
-    char known[512] = "";
-    LEY_TRY(ley_data_path(path, n_path, "hardware/paper.yaml"));
-    list_presets(known, sizeof known, path);
-    return ley_fail(LEY_E_ARGUMENT,
-                    "unknown hardware '%.80s'; known are %s, or the path of a .yaml "
-                    "file",
-                    name, known);
-}
-
 // A table named by a preset is first looked for beside the preset.
 static enum ley_status anchor_table(struct ley_hardware *hardware, const char *preset_path) {
     const char *slash = strrchr(preset_path, '/');
@@ -106,7 +61,7 @@ enum ley_status ley_hardware_load(struct ley_hardware *hardware, const char *nam
     size_t n_bytes;
     memset(hardware, 0, sizeof *hardware); // padding too: specs are compared as bytes
     ley_params_init(&table, hardware);
-    LEY_TRY(find_preset(path, sizeof path, name_or_path));
+    LEY_TRY(ley_preset_path(path, sizeof path, "hardware", name_or_path));
     LEY_TRY(ley_file_read(&text, &n_bytes, path, MAX_PRESET_BYTES));
     enum ley_status status = ley_params_read_yaml(&table, hardware, text, n_bytes, path);
     ley_free(text);

@@ -111,13 +111,13 @@ void ley_params_init(const struct ley_param_table *table, void *spec) {
 }
 
 // A linear search over some thirty rows, at set-up only.
-static const struct ley_param *find(const struct ley_param_table *table, const char *key) {
+int ley_params_find(const struct ley_param_table *table, const char *key) {
     for (int i = 0; i < table->n_rows; i++) {
         if (strcmp(table->rows[i].key, key) == 0) {
-            return &table->rows[i];
+            return i;
         }
     }
-    return NULL;
+    return -1;
 }
 
 // A key that begins like a known one is taken for it cut short; otherwise the fewest edits decide.
@@ -139,8 +139,8 @@ static enum ley_status fail_unknown(const struct ley_param_table *table, const c
 // An unknown key is the likeliest mistake, so its message names the nearest one.
 enum ley_status ley_params_set(const struct ley_param_table *table, void *spec, const char *key,
                                const char *value) {
-    const struct ley_param *row = find(table, key);
-    return row ? set_field(row, spec, value) : fail_unknown(table, key);
+    int i = ley_params_find(table, key);
+    return i >= 0 ? set_field(&table->rows[i], spec, value) : fail_unknown(table, key);
 }
 
 enum ley_status ley_params_set_pair(const struct ley_param_table *table, void *spec,

@@ -63,6 +63,25 @@ LEY_MUST_CHECK enum ley_status ley_params_read_yaml(const struct ley_param_table
 // Writes the value of one field as text, as ley_params_set accepts it.
 void ley_param_format(char *out, size_t n_out, const struct ley_param *row, const void *spec);
 
+enum { LEY_SOURCE_BYTES = 256 };
+
+// What a file of numbers with sources says of one number besides its value.
+struct ley_param_note {
+    double low, high;              // what it may be instead, in the unit of the row
+    char source[LEY_SOURCE_BYTES]; // "" when no file has set it
+};
+
+// Like ley_params_read_yaml for tables of numbers whose origin matters: every number is a map
+// {value, unit, low, high, source}; the unit must be that of the row, and low <= value <= high.
+// notes[table->n_rows] receives the rest.
+LEY_MUST_CHECK enum ley_status ley_params_read_noted_yaml(const struct ley_param_table *table,
+                                                          void *spec, struct ley_param_note *notes,
+                                                          const char *text, size_t n_bytes,
+                                                          const char *name);
+
+// Index of the row with this key, or -1.
+int ley_params_find(const struct ley_param_table *table, const char *key);
+
 // The value of a REAL, INT or ENUM field as a number.
 double ley_param_number(const struct ley_param *row, const void *spec);
 
