@@ -82,6 +82,10 @@ cost --events ppl.json --csv >figures.csv
 cp ppl.json run.json
 near energy_per_token_j "$(number energy_per_token_j)" 1e-12
 
+"$LEYDEN" params --technology --markdown >technology.md
+check "docs/TECHNOLOGY.md is current" sh -c 'tail -n +8 "$1" | cmp - technology.md' sh "$SOURCE/docs/TECHNOLOGY.md"
+says '"key": "digital.mac_j"' "$LEYDEN" params --technology --json
+
 # mistakes
 expect 2 "unknown technology 'papper'; known are dense, osfet-stacked, paper, sram" cost --tech papper
 expect 2 "cannot open ./no.yaml" cost --tech ./no.yaml
