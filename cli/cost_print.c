@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+// Four digits are more than prices are known to.
 void cost_format(char *text, size_t n_text, double value, const char *unit) {
     static const char *const prefix[] = {"f", "p", "n", "u", "m", "", "k", "M", "G", "T"};
     if (strcmp(unit, "m2") == 0) {
@@ -35,6 +36,7 @@ static double value_of(const struct cost_study *study, const char *key) {
     return ley_figures_value(study->figures, key);
 }
 
+// One line for what was asked, one for where events come from.
 static void print_head(const struct cost_study *study) {
     const struct ley_cost_shape *shape = &study->shape;
     printf("%s on %s, technology %s: %d layers, %d query heads on %d banks, %d wide, window %d, a "
@@ -126,10 +128,15 @@ static void print_period(const struct cost_study *study, const char *period) {
     }
 }
 
+// The period that was asked for, and the one that the network allows.
 static void print_retention(const struct cost_study *study) {
     char room[32];
-    printf("\nretention: a level moves by half a level in %s (retention.hold_s)\n",
-           show(room, study, "retention.hold_s"));
+    if (isfinite(value_of(study, "retention.hold_s"))) {
+        printf("\nretention: the first level moves by half a level in %s (retention.hold_s)\n",
+               show(room, study, "retention.hold_s"));
+    } else {
+        printf("\nretention: no level ever moves by half a level\n");
+    }
     print_period(study, "given");
     print_period(study, "network");
 }
@@ -182,6 +189,7 @@ static void each_rival(const struct cost_study *study, void *context,
     }
 }
 
+// Cells without a figure stay "-": not measured, or no widths.
 static void print_rival(const struct cost_study *study, const char *name, void *context) {
     static const char *const columns[] = {"attention_s",
                                           "latency_gain",
@@ -201,6 +209,7 @@ static void print_rival(const struct cost_study *study, const char *name, void *
     printf("\n");
 }
 
+// From the chip to its rivals.
 void cost_print_text(const struct cost_study *study) {
     print_head(study);
     print_attention(study);
@@ -235,6 +244,7 @@ static void add_group(struct cJSON *root, const char *name, const struct cost_st
     }
 }
 
+// Everything that is known of a rival, under the rest of its keys.
 static void add_rival(const struct cost_study *study, const char *name, void *context) {
     struct cJSON *row = cJSON_CreateObject();
     int n;
@@ -249,6 +259,7 @@ static void add_rival(const struct cost_study *study, const char *name, void *co
     cJSON_AddItemToArray(context, row);
 }
 
+// Headline keys first; groups repeat figures for those who want no list.
 static struct cJSON *make_json(const struct cost_study *study) {
     static const char *const head[] = {"latency_per_layer_s", "latency_per_token_s",
                                        "energy_per_head_j",   "energy_per_layer_j",
@@ -283,6 +294,7 @@ static struct cJSON *make_json(const struct cost_study *study) {
     return root;
 }
 
+// NULL parts of cJSON pass through to the one check.
 enum ley_status cost_print_json(const struct cost_study *study) {
     struct cJSON *root = make_json(study);
     char *text = cJSON_Print(root);
@@ -304,6 +316,7 @@ static void print_quoted(const char *text) {
     putchar('"');
 }
 
+// 17 digits: the same doubles when read back.
 void cost_print_csv(const struct cost_study *study) {
     int n;
     const struct ley_figure *figures = ley_figures_all(study->figures, &n);

@@ -19,6 +19,7 @@ enum ley_status cost_load_technology(struct ley_technology_file *file,
     return LEY_OK;
 }
 
+// A gated MLP has a third matrix.
 struct ley_cost_shape cost_shape_of(const struct ley_model_config *config) {
     return (struct ley_cost_shape){
         .n_layers = config->n_layers,
@@ -36,12 +37,14 @@ struct ley_cost_shape cost_shape_of(const struct ley_model_config *config) {
 #define SHAPE_FIELDS(X)                                                                            \
     X(n_layers) X(n_heads) X(n_kv_heads) X(head_dim) X(d_model) X(d_ff) X(n_vocab) X(mlp_matrices)
 
+// Keys are the names of the fields.
 void cost_shape_add_json(struct cJSON *root, const struct ley_cost_shape *shape) {
 #define ADD(field) cJSON_AddNumberToObject(root, #field, shape->field);
     SHAPE_FIELDS(ADD)
 #undef ADD
 }
 
+// What is missing is 0, which the check refuses where it matters.
 enum ley_status cost_shape_read_json(struct ley_cost_shape *shape, const struct cJSON *root) {
     *shape = (struct ley_cost_shape){0};
 #define READ(field)                                                                                \
@@ -60,6 +63,7 @@ static bool is_technology_key(const char *pair) {
            strncmp(pair, "digital.", 8) == 0;
 }
 
+// Files in their order, then --set.
 static enum ley_status load_technology(struct cost_study *study, const struct cost_options *o) {
     LEY_TRY(cost_load_technology(&study->technology, &o->technology));
     snprintf(study->technology_name, sizeof study->technology_name, "paper");
@@ -196,6 +200,7 @@ static enum ley_status take_events(struct cost_study *study, const struct cost_o
     return match_shape(study, o, root);
 }
 
+// Without --events the figures take expected ones.
 static enum ley_status load_events(struct cost_study *study, const struct cost_options *o) {
     char *text;
     size_t n;
@@ -213,6 +218,7 @@ static enum ley_status load_events(struct cost_study *study, const struct cost_o
 
 // ---- model and machine
 
+// Of a model file only the sizes are looked at.
 static enum ley_status load_shape(struct cost_study *study, const struct cost_options *o) {
     if (o->model && o->shape) {
         return ley_fail(LEY_E_ARGUMENT, "give the model by -m MODEL or by --shape, not both");
@@ -231,6 +237,7 @@ static enum ley_status load_shape(struct cost_study *study, const struct cost_op
     return ley_cost_shape_check(&study->shape);
 }
 
+// After everything else has been checked.
 static enum ley_status measure(struct cost_study *study, const struct cost_options *o) {
     if (o->is_unmeasured) {
         return LEY_OK;

@@ -13,7 +13,8 @@
 #include "language.h" // clock_s
 
 enum { N_CALLS = 51 };
-static const double most_s = 0.5; // for all calls
+static const double most_s = 0.5;     // for all calls
+static const double most_bytes = 1e9; // of a cache
 
 // Microjoules of the first processor package, or -1 when they cannot be read.
 static double package_uj(void) {
@@ -28,6 +29,7 @@ static double package_uj(void) {
     return value;
 }
 
+// For qsort.
 static int compare(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
@@ -96,6 +98,9 @@ enum ley_status cpu_attention_measure(struct ley_cost_measured *measured, char *
     };
     struct room room = {0};
     int n_calls = 0;
+    if (8.0 * shape->n_kv_heads * shape->head_dim * window > most_bytes) {
+        return LEY_OK;
+    }
     enum ley_status status = make_room(&room, shape, &softmax, window);
     if (status == LEY_OK) {
         struct ley_cost_measured found = time_calls(&room, &softmax, window, &n_calls);

@@ -10,6 +10,7 @@
 
 #include "cost_print.h"
 
+// The reference is the same head on a full ring of this chip.
 enum ley_status run_cost_open(struct run_cost *cost, const struct text_list *names,
                               const struct language *language) {
     if (language->is_digital) {
@@ -47,6 +48,7 @@ void run_cost_note(struct run_cost *cost, const struct ley_ledger *total, bool a
     spread->most_j = spread->n == 1 ? token_j : fmax(spread->most_j, token_j);
 }
 
+// Of a sample.
 static double deviation(const struct run_spread *spread) {
     return spread->n > 1 ? sqrt(spread->sum_square / (double)(spread->n - 1)) : 0;
 }
@@ -94,6 +96,7 @@ static void print_layers(const struct run_cost *cost, const struct language *lan
             high, most);
 }
 
+// Three lines, like the account around them.
 void run_cost_print(const struct run_cost *cost, const struct language *language,
                     const struct ley_ledger *total, const struct ley_ledger *layers) {
     struct run_mean mean = mean_of(cost, language, total);
@@ -116,6 +119,7 @@ void run_cost_print(const struct run_cost *cost, const struct language *language
     print_layers(cost, language, layers);
 }
 
+// Parts, then their items.
 static void add_breakdown(struct cJSON *root, const struct ley_energy *head) {
     int n_prices;
     const struct ley_price *prices = ley_prices(&n_prices);
@@ -130,6 +134,7 @@ static void add_breakdown(struct cJSON *root, const struct ley_energy *head) {
     }
 }
 
+// Means are of a head, layer and token; energy_j is of the whole run.
 void run_cost_add_json(struct cJSON *root, const struct run_cost *cost,
                        const struct language *language, const struct ley_ledger *total,
                        const struct ley_ledger *layers) {

@@ -27,11 +27,19 @@ struct ley_activity ley_activity_of(const struct ley_ledger *ledger, double n) {
     return activity;
 }
 
-// The struct is an array of doubles in the order of event.def.
+#define LEY_EVENT(name, kind, meaning) +1
+_Static_assert(sizeof(struct ley_activity) == (0
+#include "event/event.def"
+                                               ) * sizeof(double),
+               "an array of doubles in the order of event.def");
+#undef LEY_EVENT
+
+// By place: see above.
 double ley_activity_value(const struct ley_activity *activity, int event) {
     return ((const double *)activity)[event];
 }
 
+// For code that walks over events.
 void ley_activity_set(struct ley_activity *activity, int event, double value) {
     ((double *)activity)[event] = value;
 }
@@ -110,6 +118,7 @@ struct pulses {
     double phi, phi_square, zero, saturated;
 };
 
+// M11 over the distribution of S, which is in units of S_sat.
 static struct pulses expect_pulses(const struct normal *s) {
     struct pulses p = {0, 0, 0, 0};
     for (int i = 0; i < N_POINTS; i++) {

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "core/assert.h"
 #include "cost/retention.h"
 
 // Text of a key or formula made of a pattern.
@@ -17,12 +18,14 @@ struct text {
 
 static struct text make(const char *pattern, ...) __attribute__((format(printf, 1, 2)));
 
+// A text that does not fit is a mistake in this file.
 static struct text make(const char *pattern, ...) {
     struct text text;
     va_list arguments;
     va_start(arguments, pattern);
-    vsnprintf(text.at, sizeof text.at, pattern, arguments);
+    int n = vsnprintf(text.at, sizeof text.at, pattern, arguments);
     va_end(arguments);
+    LEY_ASSERT(n >= 0 && (size_t)n < sizeof text.at);
     return text;
 }
 
@@ -75,7 +78,8 @@ static void give_table(struct ley_figures *figures, const char *prefix,
         double value = ley_param_number(row, spec);
         bool has_note = notes[i].source[0];
         struct text key = make("%s%s", prefix, row->key);
-        struct text source = make("%s: %s", row->doc, has_note ? notes[i].source : "default");
+        struct text source =
+            make("%.90s: %.160s", row->doc, has_note ? notes[i].source : "default");
         ley_figures_give(figures, key.at, row->unit, value, has_note ? notes[i].low : value,
                          has_note ? notes[i].high : value, source.at);
     }
@@ -97,7 +101,7 @@ static void price_events(struct ley_figures *figures, const struct ley_activity 
     const struct ley_price *prices = ley_prices(&n_prices);
     for (int i = 0; i < n_events; i++) {
         struct text key = make("events.%s", events[i].name);
-        struct text from = make("%s: %s", events[i].meaning, source);
+        struct text from = make("%.90s: %.160s", events[i].meaning, source);
         const char *unit = events[i].is_count ? "" : strstr(events[i].name, "_s") ? "s" : "C";
         give(figures, key.at, unit, ley_activity_value(activity, i), from.at);
     }
@@ -195,6 +199,7 @@ static void derive_period(struct ley_figures *figures, const struct ley_cost_inp
                   "about to be lost");
 }
 
+// What does not depend on the token period, then each period.
 static void derive_retention(struct ley_figures *figures, const struct ley_cost_input *input) {
     give(figures, "retention.hold_s", "s", ley_retention_hold_s(input->hardware, input->cell),
          "M35: age at which the first level has moved by half of the step to the next; bisection");
@@ -309,6 +314,7 @@ static void give_measured(struct ley_figures *figures, const struct ley_cost_inp
     derive_gains(figures, stem.at);
 }
 
+// Devices in the order of their files, each with what was measured before its peaks.
 static void derive_rivals(struct ley_figures *figures, const struct ley_cost_input *input) {
     static const struct {
         const char *name;
@@ -336,6 +342,7 @@ static void derive_rivals(struct ley_figures *figures, const struct ley_cost_inp
     }
 }
 
+// The order is that of dependence: a formula sees only what was added before it.
 enum ley_status ley_cost_create(struct ley_figures **figures, const struct ley_cost_input *input) {
     struct ley_activity activity;
     const struct ley_cost_shape *shape = &input->shape;

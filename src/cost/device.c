@@ -55,6 +55,7 @@ static enum ley_status load(struct ley_device_file *file, const char *name, size
     return status;
 }
 
+// The folder is the list: a file more is a rival more.
 enum ley_status ley_devices_load(struct ley_device_file files[LEY_MAX_DEVICES], int *n_devices) {
     char names[1024];
     *n_devices = 0;

@@ -24,6 +24,7 @@ struct ley_figures {
     struct ley_figure row[MAX_FIGURES];
 };
 
+// Half a megabyte: room for all that Leyden adds, so that nothing after it can fail.
 enum ley_status ley_figures_create(struct ley_figures **figures) {
     *figures = ley_alloc(1, sizeof **figures);
     return *figures ? LEY_OK : ley_fail_memory("figures", 1, sizeof **figures);
@@ -60,6 +61,7 @@ const struct ley_figure *ley_figures_all(const struct ley_figures *figures, int 
     return figures->row;
 }
 
+// From the end: formulas mostly name what is new.
 const struct ley_figure *ley_figures_find(const struct ley_figures *figures, const char *key) {
     for (int i = figures->n - 1; i >= 0; i--) {
         if (strcmp(figures->row[i].key, key) == 0) {
@@ -84,6 +86,7 @@ struct reader {
     int corner;
 };
 
+// Spaces stand anywhere between signs.
 static void skip_spaces(struct reader *reader) {
     while (*reader->at == ' ') {
         reader->at++;
@@ -130,6 +133,7 @@ static double read_call(struct reader *reader, const char *name) {
     return strcmp(name, "floor") == 0 ? floor(a) : ceil(a);
 }
 
+// A number, a key, a call, or a sum in brackets.
 static double read_factor(struct reader *reader) {
     char name[80];
     skip_spaces(reader);
@@ -158,6 +162,7 @@ static double read_factor(struct reader *reader) {
     return figure->value[reader->corner];
 }
 
+// Left to right, as read_sum.
 static double read_product(struct reader *reader) {
     double product = read_factor(reader);
     for (;;) {
@@ -171,6 +176,7 @@ static double read_product(struct reader *reader) {
     }
 }
 
+// Left to right: the order of evaluation is the order of writing.
 static double read_sum(struct reader *reader) {
     double sum = read_product(reader);
     for (;;) {
@@ -222,6 +228,7 @@ static void print_numbers(FILE *out, const struct ley_figures *figures, const ch
     }
 }
 
+// A line for the value, two for a formula, one for the source.
 static void explain_one(FILE *out, const struct ley_figures *figures,
                         const struct ley_figure *figure) {
     double value = figure->value[LEY_STATED], low = figure->value[LEY_LOW];
@@ -279,6 +286,7 @@ static enum ley_status fail_unknown(const struct ley_figures *figures, const cha
                           nearest);
 }
 
+// Each figure once, however often it is named.
 enum ley_status ley_figures_explain(FILE *out, const struct ley_figures *figures, const char *key) {
     bool is_done[MAX_FIGURES] = {false};
     const struct ley_figure *figure = ley_figures_find(figures, key);

@@ -17,6 +17,7 @@ static const struct {
 };
 enum { N_KNOWN = sizeof known / sizeof known[0], N_NUMBERS = 8 };
 
+// Bounds keep products of sizes within 64 bits.
 enum ley_status ley_cost_shape_check(const struct ley_cost_shape *shape) {
     enum { MOST = 1 << 24 };
     const int size[] = {shape->n_layers, shape->n_heads, shape->n_kv_heads, shape->head_dim};
@@ -25,6 +26,10 @@ enum ley_status ley_cost_shape_check(const struct ley_cost_shape *shape) {
             return ley_fail(LEY_E_ARGUMENT, "layers, heads and widths must be 1..%d, one is %d",
                             MOST, size[i]);
         }
+    }
+    if ((double)shape->n_heads * shape->head_dim > MOST) {
+        return ley_fail(LEY_E_ARGUMENT, "%d heads of %d are wider than %d", shape->n_heads,
+                        shape->head_dim, MOST);
     }
     if (shape->n_heads % shape->n_kv_heads != 0) {
         return ley_fail(LEY_E_ARGUMENT, "%d query heads are not a multiple of %d key-value heads",

@@ -76,6 +76,7 @@ enum ley_status ley_technology_init(struct ley_technology_file *file) {
     return ley_technology_load(file, "paper");
 }
 
+// The note of the row tells that a person chose the number.
 enum ley_status ley_technology_set(struct ley_technology_file *file, const char *pair) {
     LEY_TRY(ley_params_set_pair(&table, &file->technology, pair));
     for (int i = 0; i < table.n_rows; i++) {

@@ -50,6 +50,10 @@ says "derived: S3.4 paper, 330 pJ of DACs" cost --explain energy.dac
 says "measured.cpu" "$LEYDEN" cost --shape 2,4,2,8 --window 64
 says "does not hold" cost
 says "the window holds" cost --hw osfet --tech osfet-stacked --tech sram
+says "no level ever moves" cost --hw ideal
+long=$(printf '%0250d' 7)
+printf 'area:\n  cell_m2: {value: 2e-12, unit: m2, low: 1e-12, high: 3e-12, source: "%s"}\n' "$long" >long.yaml
+says "00000" cost --tech ./long.yaml --explain area.cell_m2
 says "whole token: not counted" cost --shape 12,12,12,64
 for key in latency_per_layer_s latency_per_token_s energy_per_head_j energy_per_layer_j \
     energy_per_token_j area_per_head_m2 breakdown baselines retention whole_token figures; do

@@ -308,6 +308,7 @@ static void test_shapes(void **state) {
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         ASSERT_FAILS(ley_cost_shape_parse(&shape, bad[i]), LEY_E_ARGUMENT, "not known");
     }
+    ASSERT_FAILS(ley_cost_shape_parse(&shape, "1,65536,1,65536"), LEY_E_ARGUMENT, "wider than");
     ASSERT_FAILS(ley_cost_shape_parse(&shape, "1,4,3,8"), LEY_E_ARGUMENT, "not a multiple");
 }
 
