@@ -5,6 +5,7 @@
 // A write touches one column: O(head_dim), nothing is moved or converted again.
 #include "array/bank.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "array/clock.h"
@@ -128,6 +129,51 @@ double ley_bank_age_s(const struct ley_bank *bank, int c, double t_s) {
     LEY_ASSERT(c >= 0 && c < bank->ring && bank->token[c] >= 0);
     double period_s = bank->tile.hardware->time.token_period_s;
     return ley_clock_seconds(ley_clock_ticks(t_s, period_s) - bank->tick[c], period_s);
+}
+
+// State of the level whose current, when fresh, is nearest to i_a (M35).
+static double nearest_level(const struct ley_bank *bank, double i_a) {
+    const struct ley_hardware *hardware = bank->tile.hardware;
+    double best_u = 0, least_a = INFINITY;
+    for (int k = 0; k < hardware->converter.kv_levels; k++) {
+        double u_v = ley_cell_write(bank->tile.cell, k * bank->write_grid.step);
+        double miss_a = fabs(ley_cell_current(bank->tile.cell, u_v) - i_a);
+        if (miss_a < least_a) {
+            least_a = miss_a;
+            best_u = u_v;
+        }
+    }
+    return best_u;
+}
+
+// Senses and rewrites n cells of one age; returns the charge that sensing moved.
+static double refresh_cells(double *u, const struct ley_bank *bank, struct ley_decay decay) {
+    double charge_c = 0;
+    for (int d = 0; d < bank->tile.head_dim; d++) {
+        double i_a = ley_cell_current(bank->tile.cell, u[d] * decay.u_scale) * decay.i_scale;
+        charge_c += fabs(i_a) * bank->tile.hardware->time.q_pulse_s;
+        u[d] = nearest_level(bank, i_a);
+    }
+    return charge_c;
+}
+
+// M35. Sensing goes through the output converters, as the price of a refresh says.
+void ley_bank_refresh(struct ley_bank *bank, int c, double t_s, struct ley_ledger *ledger) {
+    LEY_ASSERT(bank->tile.hardware->converter.kv_levels > 0);
+    struct ley_decay decay = ley_cell_decay(bank->tile.cell, ley_bank_age_s(bank, c, t_s));
+    uint64_t n_cells = 2 * (uint64_t)bank->tile.head_dim;
+    int64_t at = (int64_t)c * bank->tile.head_dim;
+    advance(bank, t_s);
+    double k_c = refresh_cells(bank->k_u + at, bank, decay);
+    double v_c = refresh_cells(bank->v_u + at, bank, decay);
+    bank->tick[c] = bank->now_tick;
+    if (ledger) {
+        ledger->k_charge_c += k_c;
+        ledger->v_charge_c += v_c;
+        ledger->output_conversions += n_cells;
+        ledger->write_dac_conversions += n_cells;
+        ledger->cells_written += n_cells;
+    }
 }
 
 // Gathers the live columns of tile n, in physical order, as they stand now.

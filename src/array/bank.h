@@ -41,6 +41,12 @@ void ley_bank_write(struct ley_bank *bank, const double *k_v, const double *v_v,
 void ley_bank_read(double *sum, struct ley_bank *bank, const double *q, double t_s,
                    const struct ley_read_trace *trace, struct ley_ledger *ledger);
 
+// Rewrites physical column c, which must have been written, at time t_s: every cell of K and V is
+// sensed with the longest pulse and charged anew to the level whose fresh current is nearest
+// (M35), which is the one it had unless it leaked too long. The write DAC has steps (contract).
+// Counts charge, conversions and writes; tokens are as before.
+void ley_bank_refresh(struct ley_bank *bank, int c, double t_s, struct ley_ledger *ledger);
+
 // Tokens written so far.
 int64_t ley_bank_n_tokens(const struct ley_bank *bank);
 

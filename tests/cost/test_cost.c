@@ -274,6 +274,51 @@ static void test_retention(void **state) {
     release(&study);
 }
 
+// All levels in one column of K and of V, after `age_s` and a refresh: outputs of a read at once.
+static void refresh_after(double sum[8], const struct study *study, double age_s,
+                          struct ley_ledger *ledger) {
+    struct ley_bank *bank;
+    double k[8], q[8];
+    ASSERT_OK(ley_bank_create(&bank, &study->hardware, study->cell, 8));
+    for (int d = 0; d < 8; d++) {
+        k[d] = d * 0.9 / 7;
+        q[d] = d % 2;
+    }
+    ley_bank_write(bank, k, k, 0, NULL);
+    if (age_s > 0) {
+        ley_bank_refresh(bank, 0, age_s, ledger);
+        assert_true(ley_bank_age_s(bank, 0, age_s) == 0);
+    }
+    ley_bank_read(sum, bank, q, age_s, NULL, NULL);
+    ley_bank_destroy(bank);
+}
+
+// A bank loses a level where M35 says, not before; and a refresh costs what M35 says.
+static void test_simulated_refresh(void **state) {
+    (void)state;
+    static const char *const chips[] = {"paper", "cmos", "paper-linear", "osfet"};
+    for (int i = 0; i < 4; i++) {
+        struct study study;
+        load(&study, chips[i], "1,1,1,8");
+        study.hardware.converter.output_levels = 0; // outputs tell every change of a level
+        compute(&study);
+        double hold_s = value(&study, "retention.hold_s"), fresh[8], kept[8], lost[8];
+        struct ley_ledger ledger = {0};
+        refresh_after(fresh, &study, 0, NULL);
+        refresh_after(kept, &study, 0.999 * hold_s, &ledger);
+        refresh_after(lost, &study, 1.001 * hold_s, NULL);
+        assert_memory_equal(fresh, kept, sizeof fresh);
+        assert_true(memcmp(fresh, lost, sizeof fresh) != 0);
+        // cells have leaked when they are sensed, so they take a little less than when fresh
+        struct ley_energy energy =
+            ley_energy_of_ledger(&ledger, &study.technology.technology.price);
+        double column_j = value(&study, "refresh.column_j");
+        assert_true(energy.total_j <= column_j);
+        assert_near(energy.total_j, column_j, 0.01);
+        release(&study);
+    }
+}
+
 // M36: parts add up; a model without widths has no whole token.
 static void test_whole_token(void **state) {
     (void)state;
@@ -322,6 +367,7 @@ int main(void) {
         cmocka_unit_test(test_every_figure_explains_itself),
         cmocka_unit_test(test_prices_act_where_they_should),
         cmocka_unit_test(test_retention),
+        cmocka_unit_test(test_simulated_refresh),
         cmocka_unit_test(test_whole_token),
         cmocka_unit_test(test_shapes),
     };
