@@ -54,7 +54,7 @@ static void print_attention(const struct cost_study *study) {
         "latency_per_layer_s", "latency_per_token_s", "energy_per_head_j", "energy_per_layer_j",
         "energy_per_token_j",  "area_per_head_m2",    "area.model_m2"};
     char room[32], low[32], high[32];
-    printf("attention                          all prices low .. high\n");
+    printf("attention                         every given number low .. high\n");
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         const struct ley_figure *figure = ley_figures_find(study->figures, keys[i]);
         cost_format(low, sizeof low, figure->value[LEY_LOW], figure->unit);

@@ -235,7 +235,7 @@ static void explain_one(FILE *out, const struct ley_figures *figures,
     double high = figure->value[LEY_HIGH];
     fprintf(out, "%s = %.6g%s%s", figure->key, value, *figure->unit ? " " : "", figure->unit);
     if (low != value || high != value) {
-        fprintf(out, "  (%.3g .. %.3g at the ends of all ranges)", low, high);
+        fprintf(out, "  (%.3g, %.3g with every given number low, high)", low, high);
     }
     if (*figure->formula) {
         fprintf(out, "\n    = %s\n    = ", figure->formula);
