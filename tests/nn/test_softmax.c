@@ -10,7 +10,7 @@ static const double TOLERANCE = 2e-6; // float32 scores and sums of values below
 
 struct input {
     float q[T * HQ * D], k[T * HKV * D], v[T * HKV * D], out[T * HQ * D];
-    float scratch[MAX_THREADS * 64];
+    float scratch[MAX_THREADS * 16384];
 };
 
 static void make_input(struct input *in) {
