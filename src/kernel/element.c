@@ -322,3 +322,17 @@ void KERNEL(clip_gradient)(const struct ley_clip_gradient *gradient) {
         }
     }
 }
+
+// Squares of a cache line a side, so that both sides stay in the cache.
+void KERNEL(turn)(const struct ley_turn *turn) {
+    enum { SIDE = 16 };
+    for (int r = 0; r < turn->n_rows; r += SIDE) {
+        int last = r + SIDE < turn->n_rows ? r + SIDE : turn->n_rows;
+        for (int c = 0; c < turn->n_columns; c++) {
+            float *restrict out = turn->out + c * turn->out_row;
+            for (int i = r; i < last; i++) {
+                out[i] = turn->in[i * turn->in_row + c];
+            }
+        }
+    }
+}

@@ -151,6 +151,15 @@ struct ley_clip_gradient {
     float *by_s, *by_phi;
 };
 
+// out[c][r] = in[r][c]: a matrix turned.
+struct ley_turn {
+    int n_rows, n_columns; // of `in`
+    const float *in;       // in + r * in_row
+    int64_t in_row;
+    float *out; // out + c * out_row
+    int64_t out_row;
+};
+
 // One row of kernels.def is one slot.
 struct ley_kernels {
     enum ley_isa isa;

@@ -11,8 +11,8 @@
 
 #include "kernel/element_impl.h"
 
-// The slots of one instruction set; dot and score are named apart: not all are element.c's.
-#define LEY_TABLE(level, dot_name, score_name, isa_name)                                           \
+// The slots of one instruction set; dot, score and turn are named apart: not all are element.c's.
+#define LEY_TABLE(level, dot_name, score_name, turn_name, isa_name)                                \
     [level] = {                                                                                    \
         .isa = level,                                                                              \
         .dot = dot_name,                                                                           \
@@ -24,14 +24,15 @@
         .weigh_pulses = ley_weigh_pulses_##isa_name,                                               \
         .product = ley_product_##isa_name,                                                         \
         .clip_gradient = ley_clip_gradient_##isa_name,                                             \
+        .turn = turn_name,                                                                         \
     }
 
 // ORDER ley_isa
 static const struct ley_kernels tables[LEY_N_ISAS] = {
-    LEY_TABLE(LEY_ISA_SCALAR, ley_dot_scalar, ley_score_scalar, scalar),
-    LEY_TABLE(LEY_ISA_AVX2, ley_dot_avx2, ley_score_avx2, avx2),
-    LEY_TABLE(LEY_ISA_AVX512, ley_dot_avx512, ley_score_fast_avx512, avx512),
-    LEY_TABLE(LEY_ISA_AMX, ley_dot_amx, ley_score_fast_avx512, avx512),
+    LEY_TABLE(LEY_ISA_SCALAR, ley_dot_scalar, ley_score_scalar, ley_turn_scalar, scalar),
+    LEY_TABLE(LEY_ISA_AVX2, ley_dot_avx2, ley_score_avx2, ley_turn_avx2, avx2),
+    LEY_TABLE(LEY_ISA_AVX512, ley_dot_avx512, ley_score_fast_avx512, ley_turn_fast_avx512, avx512),
+    LEY_TABLE(LEY_ISA_AMX, ley_dot_amx, ley_score_fast_avx512, ley_turn_fast_avx512, avx512),
 };
 
 // ORDER ley_isa

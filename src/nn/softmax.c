@@ -74,18 +74,20 @@ static const float *row_of(const float *x, const struct block *b, int64_t key) {
     return x + key % b->rows->ring * b->rows->stride;
 }
 
-// turned[d][i] = k[key + i][d], zeros beyond the newest.
+// turned[d][i] = k[key + i][d], zeros beyond the newest. A ring may wrap within the tile.
 static void turn(float *turned, const struct block *b, int64_t key) {
     int head_dim = b->shape->head_dim;
     int64_t n = b->newest - key + 1 < KEYS ? b->newest - key + 1 : KEYS;
     if (n < KEYS) {
         memset(turned, 0, (size_t)(head_dim * KEYS) * sizeof *turned);
     }
-    for (int64_t i = 0; i < n; i++) {
-        const float *k = row_of(b->rows->k, b, key + i);
-        for (int d = 0; d < head_dim; d++) {
-            turned[(int64_t)d * KEYS + i] = k[d];
-        }
+    for (int64_t i = 0; i < n;) {
+        int64_t to_end = b->rows->ring - (key + i) % b->rows->ring;
+        int64_t n_rows = n - i < to_end ? n - i : to_end;
+        const struct ley_turn piece = {(int)n_rows,     head_dim,   row_of(b->rows->k, b, key + i),
+                                       b->rows->stride, turned + i, KEYS};
+        b->kernels->turn(&piece);
+        i += n_rows;
     }
 }
 

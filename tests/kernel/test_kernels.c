@@ -367,6 +367,85 @@ static void test_powers(void **state) {
     }
 }
 
+static void check_product(uint64_t seed, int n_rows, int n_columns, int depth) {
+    size_t n_a = (size_t)(n_rows * depth), n_b = (size_t)(depth * n_columns);
+    size_t n_c = (size_t)(n_rows * n_columns);
+    float *a = ley_alloc(n_a, 4), *b = ley_alloc(n_b, 4);
+    float *want = guarded(n_c * 4), *got = guarded(n_c * 4);
+    fill_floats(a, n_a, seed, -1, 1);
+    fill_floats(b, n_b, seed + 1, -1, 1);
+    struct ley_product product = {
+        n_rows, n_columns, depth, a,        seed % 2 ? depth : 1, seed % 2 ? 1 : n_rows,
+        b,      n_columns, want,  n_columns};
+    fill_floats(want, n_c, seed + 2, -1, 1);
+    ley_kernels_get(LEY_ISA_SCALAR)->product(&product);
+    product.c = got;
+    const struct ley_kernels *table[LEY_N_ISAS];
+    for (int i = 0, n = tables(table); i < n; i++) {
+        fill_floats(got, n_c, seed + 2, -1, 1);
+        table[i]->product(&product);
+        assert_memory_equal(got, want, n_c * 4);
+        check_guard(got, n_c * 4);
+    }
+    ley_free(a);
+    ley_free(b);
+    ley_free(want);
+    ley_free(got);
+}
+
+static void test_product(void **state) {
+    (void)state;
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        check_product(seed, (int)(1 + draw(seed, 1, 20)), 16 * (int)(1 + draw(seed, 2, 6)),
+                      (int)(1 + draw(seed, 3, 70)));
+    }
+}
+
+static void test_turn(void **state) {
+    (void)state;
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        int n_rows = (int)(1 + draw(seed, 1, 70)), n_columns = (int)(1 + draw(seed, 2, 70));
+        size_t n = (size_t)(n_rows * n_columns);
+        float *in = ley_alloc(n, 4), *out = guarded(n * 4);
+        fill_floats(in, n, seed, -1, 1);
+        const struct ley_turn turn = {n_rows, n_columns, in, n_columns, out, n_rows};
+        for (int isa = 0; isa < LEY_N_ISAS; isa++) {
+            memset(out, 0, n * 4);
+            ley_kernels_best((enum ley_isa)isa)->turn(&turn);
+            for (int r = 0; r < n_rows; r++) {
+                for (int c = 0; c < n_columns; c++) {
+                    assert_true(out[c * n_rows + r] == in[r * n_columns + c]);
+                }
+            }
+            check_guard(out, n * 4);
+        }
+        ley_free(in);
+        ley_free(out);
+    }
+}
+
+static void test_clip_gradient(void **state) {
+    (void)state;
+    enum { ROWS = 5, COLUMNS = 48, N = ROWS * COLUMNS };
+    float s[N], phi[N], dphi[N], slope[N + ROWS], want[2][N], got[2][N];
+    fill_floats(s, N, 1, -0.5, 1.5);
+    fill_floats(phi, N, 2, 0, 1);
+    fill_floats(dphi, N, 3, -1, 1);
+    fill_floats(slope, N + ROWS, 4, 0, 2e-5);
+    s[0] = 0;
+    s[1] = 1;
+    struct ley_clip_gradient gradient = {ROWS,         COLUMNS, s,        phi,     dphi,
+                                         slope + ROWS, -1,      12500.0f, want[0], want[1]};
+    ley_kernels_get(LEY_ISA_SCALAR)->clip_gradient(&gradient);
+    const struct ley_kernels *table[LEY_N_ISAS];
+    gradient.by_s = got[0];
+    gradient.by_phi = got[1];
+    for (int i = 0, n = tables(table); i < n; i++) {
+        table[i]->clip_gradient(&gradient);
+        assert_memory_equal(got, want, sizeof want);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_which),
@@ -376,6 +455,9 @@ int main(void) {
         cmocka_unit_test(test_count),
         cmocka_unit_test(test_encode),
         cmocka_unit_test(test_powers),
+        cmocka_unit_test(test_product),
+        cmocka_unit_test(test_turn),
+        cmocka_unit_test(test_clip_gradient),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
