@@ -53,6 +53,7 @@
 #include "model/model_match.h"
 #include "model/net.h"
 #include "model/net_analog.h"
+#include "model/net_lora.h"
 #include "model/parameters.h"
 #include "model/safetensors.h"
 #include "model/sampling.h"

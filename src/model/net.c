@@ -90,6 +90,7 @@ void ley_net_destroy(struct ley_net *net) {
     ley_linear_destroy(net->output_back);
     ley_model_destroy(net->model);
     ley_parameters_destroy(&net->parameters);
+    ley_free(net->lora.scratch);
     ley_free(net->back);
     ley_free(net->a.block);
     ley_free(net->scaler_gradient);
@@ -111,18 +112,18 @@ void ley_net_set_attention(struct ley_net *net, const struct ley_attention_pass 
 }
 
 // Columns first .. of a turned matrix <- the rows of a weight. Returns the next free column.
-static int64_t turn(struct ley_linear *back, const struct ley_net *net, enum ley_weight weight,
-                    int layer, int64_t first) {
+static int64_t turn(struct ley_linear *back, struct ley_net *net, enum ley_weight weight, int layer,
+                    int64_t first) {
     const struct ley_parameter *tensor = ley_parameters_find(&net->parameters, weight, layer);
     LEY_ASSERT(tensor);
-    ley_linear_load_columns(back, net->parameters.value + tensor->offset, first, tensor->n_rows);
+    ley_linear_load_columns(back, ley_net_effective(net, tensor), first, tensor->n_rows);
     return first + tensor->n_rows;
 }
 
 // Both copies of every matrix: as the model has them, and turned.
 enum ley_status ley_net_pack(struct ley_net *net) {
     const struct ley_parameters *p = &net->parameters;
-    const struct ley_weight_source values = ley_parameters_source(p);
+    const struct ley_weight_source values = ley_net_weights(net);
     LEY_TRY(ley_model_load(net->model, &values));
     ley_net_give_scalers(net);
     for (int l = 0; l < p->config.n_layers; l++) {

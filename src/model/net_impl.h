@@ -1,7 +1,9 @@
-// net_impl.h - the inside of a net, shared by net.c (life), net_layer.c and net_pass.c (running).
+// net_impl.h - the inside of a net, shared by net.c (life), net_layer.c, net_pass.c,
+// net_analog.c and net_lora.c (running).
 #pragma once
 #include "model/model_impl.h"
 #include "model/net.h"
+#include "model/net_lora.h"
 #include "nn/softmax.h"
 
 // Transposed matrices of a layer: dx = dy W.
@@ -40,7 +42,11 @@ struct ley_net {
     // analog attention (net_analog.c); NULL: never set
     struct ley_attention_work *work;
     struct ley_scaler *scaler_gradient; // [signal][Hq] of one layer
-    int64_t n_loss_rows;                // whose logits are computed at a time
+    struct {
+        struct ley_lora_spec spec; // rank 0: none
+        float *scratch;            // a matrix, or the gradient of a stack
+    } lora;
+    int64_t n_loss_rows; // whose logits are computed at a time
 };
 
 // y = layer l of x over the rows of net->a; what is in between stays in net->a.
@@ -74,6 +80,12 @@ extern const struct ley_attention_pass ley_net_softmax;
 
 // Scalers of the model <- tensors, when attention is analog.
 void ley_net_give_scalers(struct ley_net *net);
+
+// dA, dB of a weight that has a change += what follows from the gradient dw of the whole matrix.
+void ley_lora_backward(struct ley_net *net, enum ley_weight weight, int layer, const float *dw);
+
+// The whole of a matrix as it is packed: in the block, or made in scratch that the next call takes.
+const float *ley_net_effective(struct ley_net *net, const struct ley_parameter *tensor);
 
 // Makes room for B sequences of T tokens and sets the widths of net->a.
 LEY_MUST_CHECK enum ley_status ley_net_reserve(struct ley_net *net, int64_t n_batch,

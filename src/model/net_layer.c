@@ -147,28 +147,60 @@ static void bias_backward(const struct ley_net *net, const struct ley_stack *sta
     }
 }
 
-// Weights that stand side by side and all train are one product: x is packed once.
+// How a weight learns: not at all, itself, or by a low-rank change.
+enum learning { FROZEN, TRAINS, CHANGES };
+
+static enum learning learning_of(const struct ley_net *net, const struct ley_parameter *tensor) {
+    bool is_changed =
+        tensor->weight < LEY_N_WEIGHTS && (net->lora.spec.weights >> tensor->weight & 1) != 0;
+    return tensor->trains ? TRAINS : is_changed ? CHANGES : FROZEN;
+}
+
+// Gradients of n neighbours of a stack that learn alike; dy is that of their columns.
+static enum ley_status weights_backward(struct ley_net *net,
+                                        const struct ley_parameter *const *tensor, int n,
+                                        const float *dy, int64_t dy_stride, const float *x,
+                                        int64_t n_rows) {
+    enum learning learning = learning_of(net, tensor[0]);
+    int64_t n_out = 0, n_in = tensor[0]->n_columns;
+    for (int i = 0; i < n; i++) {
+        n_out += tensor[i]->n_rows;
+    }
+    if (learning == FROZEN) {
+        return LEY_OK;
+    }
+    float *dw =
+        learning == TRAINS ? net->parameters.gradient + tensor[0]->offset : net->lora.scratch;
+    if (learning == CHANGES) {
+        memset(dw, 0, (size_t)(n_out * n_in) * sizeof *dw);
+    }
+    LEY_TRY(ley_linear_backward_weights(dw, net->model->engine, dy, dy_stride, x, n_rows,
+                                        (int)n_out, (int)n_in));
+    for (int i = 0; learning == CHANGES && i < n; i++) {
+        ley_lora_backward(net, tensor[i]->weight, tensor[i]->layer, dw);
+        dw += tensor[i]->n_rows * n_in;
+    }
+    return LEY_OK;
+}
+
+// Weights that stand side by side and learn alike are one product: x is packed once.
 enum ley_status ley_stack_backward(float *dx, struct ley_net *net, const struct ley_stack *stack,
                                    const float *dy, const float *x, int64_t n_rows) {
-    const struct ley_parameters *p = &net->parameters;
     const struct ley_parameter *tensor[3];
     int64_t n_out = 0, first = 0;
     for (int i = 0; i < stack->n; i++) {
-        tensor[i] = ley_parameters_find(p, stack->weight[i], stack->layer);
+        tensor[i] = ley_parameters_find(&net->parameters, stack->weight[i], stack->layer);
         n_out += tensor[i]->n_rows;
     }
     bias_backward(net, stack, dy, n_out, n_rows);
     for (int i = 0; i < stack->n;) {
-        const struct ley_parameter *from = tensor[i];
+        int from = i;
         int64_t n = 0;
-        for (; i < stack->n && tensor[i]->trains == from->trains; i++) {
+        enum learning learning = learning_of(net, tensor[from]);
+        for (; i < stack->n && learning_of(net, tensor[i]) == learning; i++) {
             n += tensor[i]->n_rows;
         }
-        if (from->trains) {
-            LEY_TRY(ley_linear_backward_weights(p->gradient + from->offset, net->model->engine,
-                                                dy + first, n_out, x, n_rows, (int)n,
-                                                (int)from->n_columns));
-        }
+        LEY_TRY(weights_backward(net, tensor + from, i - from, dy + first, n_out, x, n_rows));
         first += n;
     }
     ley_linear_forward(dx, stack->back, dy, n_rows);
