@@ -6,7 +6,7 @@
 #include "session.h"
 
 static const struct command command = {
-    "convert", "convert MODEL -o OUT.gguf|OUT/ [--type f32|f16|bf16|q8_0]",
+    "convert", "convert MODEL -o OUT.gguf|OUT/ [--type f32|f16|bf16|q8_0] [--adapter FILE]",
     "Writes a model anew: a GGUF file, or, where OUT ends in '/', a Hugging Face folder with\n"
     "config.json and model.safetensors. Norms, biases and learned positions stay float32.",
     "A GGUF file is written with the tokenizer and what Leyden keeps with the model; a folder\n"
@@ -14,7 +14,7 @@ static const struct command command = {
 
 // As given; `type` has a default, the others are needed.
 struct options {
-    const char *model, *out, *type;
+    const char *model, *out, *type, *adapter;
 };
 
 // q8_0 is refused for a folder here already, so the message can name what is possible.
@@ -57,9 +57,12 @@ static enum ley_status convert(const struct options *o) {
     bool to_folder = o->out[strlen(o->out) - 1] == '/';
     LEY_TRY(find_type(&type, o->type, to_folder));
     LEY_TRY(ley_model_file_open(&file, o->model));
-    enum ley_status status =
-        to_folder ? ley_model_convert_folder(&done, o->out, file, type)
-                  : ley_model_convert_gguf(&done, o->out, file, type, find_vocab(&vocab, file));
+    enum ley_status status = o->adapter ? ley_model_file_apply(file, o->adapter) : LEY_OK;
+    if (status == LEY_OK) {
+        status = to_folder
+                     ? ley_model_convert_folder(&done, o->out, file, type)
+                     : ley_model_convert_gguf(&done, o->out, file, type, find_vocab(&vocab, file));
+    }
     ley_model_file_close(file);
     LEY_TRY(status);
     printf("written %s: %d tensors, %.1f MB, matrices as %s\n", o->out, done.n_tensors,
@@ -82,8 +85,9 @@ int cmd_convert(int argc, char **argv) {
     const struct option_row rows[] = {
         {"out", 'o', OPTION_TEXT, &o.out, "OUT", "GGUF file, or folder (ending in /), to write"},
         {"type", 0, OPTION_TEXT, &o.type, "TYPE", "f32, f16, bf16 or q8_0 for matrices (bf16)"},
+        {"adapter", 0, OPTION_TEXT, &o.adapter, "FILE", "merge what leyden adapt learned"},
     };
-    int result = options_parse(argc, argv, &command, rows, 2, &models);
+    int result = options_parse(argc, argv, &command, rows, 3, &models);
     if (result != 0) {
         return result == 1 ? EXIT_OK : result;
     }

@@ -56,6 +56,9 @@ enum ley_status language_load(struct language *language, const struct language_o
     }
     LEY_TRY(choose_dtype(&dtype, options->dtype));
     LEY_TRY(ley_model_file_open(&language->file, options->model));
+    if (options->adapter) {
+        LEY_TRY(ley_model_file_apply(language->file, options->adapter));
+    }
     LEY_TRY(load_tokenizer(language));
     struct ley_weight_source source = ley_model_file_source(language->file);
     LEY_TRY(

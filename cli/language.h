@@ -5,6 +5,7 @@
 // How commands choose a model and what its attention runs on.
 struct language_options {
     const char *model;          // -m
+    const char *adapter;        // NULL: none
     struct hardware_options hw; // "digital", or a preset or file
     const char *dtype;          // auto, f32, bf16
     int window;                 // -1: of the hardware; digital: all
@@ -17,6 +18,7 @@ struct language_options {
 // Rows for a command's option table; `o` is a struct language_options.
 #define LANGUAGE_ROWS(o)                                                                           \
     {"model", 'm', OPTION_TEXT, &(o).model, "MODEL", "GGUF file or Hugging Face folder"},          \
+        {"adapter", 0, OPTION_TEXT, &(o).adapter, "FILE", "what leyden adapt learned for it"},     \
         {"hw", 0, OPTION_TEXT, &(o).hw.name, "PRESET|FILE", "hardware, or digital (softmax)"},     \
         {"set", 0, OPTION_REPEAT, &(o).hw.set, "KEY=VALUE", "override a hardware parameter"},      \
         {"window", 0, OPTION_INT, &(o).window, "M", "tokens that a query sees"},                   \
@@ -25,7 +27,7 @@ struct language_options {
         "threads", 't', OPTION_INT, &(o).threads, "N", "threads (default: all cores)"              \
     }
 
-enum { N_LANGUAGE_ROWS = 6 };
+enum { N_LANGUAGE_ROWS = 7 };
 
 // How commands choose the next token.
 struct sampling_options {

@@ -40,6 +40,7 @@
 #include "device/cell.h"
 #include "event/ledger.h"
 #include "kernel/kernel.h"
+#include "model/adapter.h"
 #include "model/block.h"
 #include "model/calibrate.h"
 #include "model/chat.h"

@@ -58,6 +58,13 @@ static void reorder(float *rows, float *head, int64_t n_heads, int64_t n_columns
     }
 }
 
+void convert_rows(float *rows, float *head, int64_t n_rows, int64_t n_columns,
+                  const struct convert_input *input, enum ley_weight weight) {
+    if (is_reordered(input, weight)) {
+        reorder(rows, head, n_rows / input->config->head_dim, n_columns, input);
+    }
+}
+
 // The weight in chunks of whole heads, or of any rows where nothing is reordered. A bias counts as
 // a column: one value a row.
 static enum ley_status encode(uint8_t *blocks, float *rows, int64_t n_chunk,

@@ -159,14 +159,19 @@ static enum ley_status add_metadata(struct ley_gguf_builder *builder,
                                     const struct ley_model_file *file,
                                     const struct ley_block_type *type,
                                     const struct ley_vocab *vocab) {
+    bool has_new_scalers = file->update.keys.set.n_layers > 0;
     add_config(builder, &file->config);
     ley_gguf_add_u32(builder, "general.file_type", file_type(type));
     ley_gguf_add_u32(builder, "general.quantization_version", 2);
     // (1) the configuration, (2) what describes this very file, (3) what the input says beyond both
     for (uint64_t i = 0; i < file->gguf.n_pairs; i++) {
-        if (is_copied(&file->gguf.pair[i])) {
-            ley_gguf_add_pair(builder, &file->gguf.pair[i]);
+        const struct ley_gguf_pair *pair = &file->gguf.pair[i];
+        if (is_copied(pair) && !(has_new_scalers && scaler_keys_own(pair))) {
+            ley_gguf_add_pair(builder, pair);
         }
+    }
+    if (has_new_scalers) {
+        LEY_TRY(scaler_keys_add(builder, &file->update.keys));
     }
     // A GGUF file's own name and tokenizer were copied above; a folder's are written here.
     if (!file->is_gguf && file->config.name[0]) {

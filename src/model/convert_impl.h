@@ -14,6 +14,11 @@ struct convert_input {
 // The input of a conversion to files that rotate pairs as `layout` says (llama only).
 struct convert_input convert_input(const struct ley_model_file *file, enum ley_rope_layout layout);
 
+// Reorders rows (n_rows, n_columns) of whole heads of a weight, in place, where the order changes;
+// `head` is room for head_dim rows.
+void convert_rows(float *rows, float *head, int64_t n_rows, int64_t n_columns,
+                  const struct convert_input *input, enum ley_weight weight);
+
 // The format of a weight in a file whose matrices are of `type`.
 const struct ley_block_type *convert_type(const struct convert_input *input, enum ley_weight weight,
                                           const struct ley_block_type *type);

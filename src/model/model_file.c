@@ -9,7 +9,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "core/assert.h"
 #include "core/memory.h"
+#include "model/adapter_impl.h"
 #include "model/gguf_write.h"
 #include "model/model_file_impl.h"
 
@@ -167,6 +169,7 @@ void ley_model_file_close(struct ley_model_file *file) {
     if (!file) {
         return;
     }
+    ley_adapter_close(file->adapter);
     ley_gguf_destroy(&file->gguf);
     for (int i = 0; i < file->n_maps; i++) {
         ley_map_close(&file->map[i]);
@@ -237,6 +240,9 @@ static enum ley_status read_weight(void *context, float *out, enum ley_weight we
 
 // The source points at the file, which must outlive it.
 struct ley_weight_source ley_model_file_source(const struct ley_model_file *file) {
+    if (file->update.source.has) {
+        return file->update.source;
+    }
     return (struct ley_weight_source){(void *)(uintptr_t)file, has_weight, read_weight};
 }
 
@@ -264,124 +270,84 @@ enum ley_status ley_model_file_vocab(struct ley_model_file *file, struct ley_voc
 
 // ---- what Leyden keeps in a model file
 
-// "leyden.scaler.k.a": one array per signal and letter, index layer * heads + head (ORDER of
-// ley_scaler_set).
-static void scaler_key(char key[64], enum ley_signal signal, char which) {
-    snprintf(key, 64, "leyden.scaler.%s.%c", ley_signal_name(signal), which);
-}
-
-// The a's or the b's of one signal. 1e30 keeps later products with them finite.
-static enum ley_status read_scaler(struct ley_scaler *scaler, uint64_t n,
-                                   const struct ley_model_file *file, enum ley_signal signal,
-                                   char which) {
-    char key[64];
-    scaler_key(key, signal, which);
-    const struct ley_gguf_pair *pair = ley_gguf_find(&file->gguf, key);
-    if (!pair || !pair->is_array || pair->type != LEY_GGUF_F32 || pair->n_items != n) {
-        return ley_fail(LEY_E_FORMAT, "%s: %s is not an array of %llu float32 values", file->path,
-                        key, (unsigned long long)n);
-    }
-    for (uint64_t i = 0; i < n; i++) {
-        double x = ley_gguf_item(pair, i);
-        // Also refuses NaN, for which both comparisons are false.
-        if (!(x > -1e30 && x < 1e30)) {
-            return ley_fail(LEY_E_FORMAT, "%s: %s holds a value that is not finite", file->path,
-                            key);
-        }
-        // Both letters fill one pair; the array of the other letter comes in its own pass.
-        *(which == 'a' ? &scaler[i].a : &scaler[i].b) = x;
-    }
-    return LEY_OK;
-}
-
-// *has_scalers = false is no error: most files hold none. On failure `set` is destroyed already.
+// *has_scalers = false is no error: most files hold none.
 enum ley_status ley_model_file_scalers(const struct ley_model_file *file,
                                        struct ley_scaler_set *set, bool *has_scalers) {
-    const struct ley_model_config *config = &file->config;
-    struct ley_attention_shape shape = {config->n_heads, config->n_kv_heads, config->head_dim};
-    *has_scalers = file->is_gguf && ley_gguf_find(&file->gguf, "leyden.scaler.q.a");
-    if (!*has_scalers) {
+    const struct ley_scaler_set *from = &file->update.keys.set;
+    *has_scalers = from->n_layers > 0;
+    if (*has_scalers) {
+        LEY_TRY(ley_scaler_set_create(set, from->n_layers, &from->shape));
+        for (int i = 0; i < LEY_N_SIGNALS; i++) {
+            int n = from->n_layers * ley_attention_n_heads(&from->shape, (enum ley_signal)i);
+            memcpy(set->scaler[i], from->scaler[i], (size_t)n * sizeof *set->scaler[i]);
+        }
         return LEY_OK;
     }
-    LEY_TRY(ley_scaler_set_create(set, config->n_layers, &shape));
-    enum ley_status status = LEY_OK;
-    // Each signal twice, a and b: i / 2 is the signal, i % 2 the letter.
-    for (int i = 0; status == LEY_OK && i < 2 * LEY_N_SIGNALS; i++) {
-        enum ley_signal signal = (enum ley_signal)(i / 2);
-        int n_heads = ley_attention_n_heads(&shape, signal);
-        status = read_scaler(set->scaler[signal], (uint64_t)config->n_layers * (uint64_t)n_heads,
-                             file, signal, i % 2 ? 'b' : 'a');
-    }
-    if (status != LEY_OK) {
-        ley_scaler_set_destroy(set);
-    }
-    return status;
+    *has_scalers = scaler_keys_exist(&file->gguf);
+    return *has_scalers ? scaler_keys_read(set, &file->gguf, &file->config, file->path) : LEY_OK;
 }
 
 const char *ley_model_file_scaler_origin(const struct ley_model_file *file) {
-    return file->origin;
+    return file->update.keys.set.n_layers > 0 ? file->update.keys.origin.text : file->origin;
 }
 
 // As YAML text; n = 0 where the file carries none.
 struct ley_string ley_model_file_hardware(const struct ley_model_file *file) {
-    return ley_gguf_string(&file->gguf, "leyden.hardware");
+    return file->update.keys.set.n_layers > 0 ? file->update.keys.hardware
+                                              : ley_gguf_string(&file->gguf, "leyden.hardware");
 }
 
-// Adds the a's or the b's of one signal, all layers and heads.
-static enum ley_status add_scaler(struct ley_gguf_builder *builder,
-                                  const struct ley_scaler_set *set, enum ley_signal signal,
-                                  char which) {
-    size_t n = (size_t)set->n_layers * (size_t)ley_attention_n_heads(&set->shape, signal);
-    float *values = ley_alloc(n, sizeof *values);
-    char key[64];
-    if (!values) {
-        return ley_fail_memory("scalers", n, sizeof *values);
+void ley_model_file_update(struct ley_model_file *file, const struct ley_model_update *update) {
+    LEY_ASSERT(!file->adapter);
+    file->update.source = update->weights;
+    file->update.keys = (struct scaler_keys){.hardware = update->hardware};
+    if (update->scalers) {
+        file->update.keys.set = *update->scalers;
+        file->update.keys.origin = (struct ley_string){update->origin, strlen(update->origin)};
     }
-    for (size_t i = 0; i < n; i++) {
-        const struct ley_scaler *scaler = &set->scaler[signal][i];
-        values[i] = (float)(which == 'a' ? scaler->a : scaler->b);
+}
+
+// The adapter stays open with the file.
+enum ley_status ley_model_file_apply(struct ley_model_file *file, const char *path) {
+    LEY_ASSERT(!file->adapter && !file->update.source.has);
+    const struct ley_weight_source base = ley_model_file_source(file);
+    LEY_TRY(ley_adapter_open(&file->adapter, path, &file->config, &base));
+    adapter_keys(&file->update.keys, file->adapter);
+    if (ley_adapter_n_changes(file->adapter) > 0) {
+        file->update.source = ley_adapter_source(file->adapter);
     }
-    scaler_key(key, signal, which);
-    ley_gguf_add_f32_array(builder, key, values, n);
-    ley_free(values);
     return LEY_OK;
 }
 
-// Keys that are written anew; other private ones (see gguf_names_impl.h) describe the model and
-// stay.
-static bool is_replaced(const struct ley_gguf_pair *pair) {
-    static const char *const starts[] = {"leyden.scaler.", "leyden.hardware"};
-    for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++) {
-        size_t n = strlen(starts[i]);
-        if (pair->key.n >= n && memcmp(pair->key.text, starts[i], n) == 0) {
-            return true;
-        }
+// A model that is on no disk: a configuration, and what its maker says of its weights.
+enum ley_status ley_model_file_make(struct ley_model_file **file,
+                                    const struct ley_model_config *config,
+                                    const struct ley_model_update *update) {
+    LEY_ASSERT(update->weights.has);
+    *file = ley_alloc(1, sizeof **file);
+    if (!*file) {
+        return ley_fail_memory("a model file", 1, sizeof **file);
     }
-    return false;
+    (*file)->config = *config;
+    snprintf((*file)->path, sizeof(*file)->path, "a new model");
+    snprintf((*file)->origin, sizeof(*file)->origin, "none");
+    ley_model_file_update(*file, update);
+    return LEY_OK;
 }
 
-// Everything of the file, with scalers and hardware written anew.
+// Everything of the file, with scalers and hardware written anew. Keys of others are kept as they
+// are, in the order of the file.
 static enum ley_status add_pairs(struct ley_gguf_builder *builder,
                                  const struct ley_model_file *file,
-                                 const struct ley_scaler_set *set, const char *hardware,
-                                 const char *origin) {
-    // Keys of others are kept as they are, in the order of the file.
+                                 const struct scaler_keys *keys) {
     for (uint64_t i = 0; i < file->gguf.n_pairs; i++) {
         const struct ley_gguf_pair *pair = &file->gguf.pair[i];
         bool is_alignment = pair == ley_gguf_find(&file->gguf, "general.alignment");
-        if (!is_replaced(pair) && !is_alignment) { // written with the default alignment
+        if (!scaler_keys_own(pair) && !is_alignment) { // written with the default alignment
             ley_gguf_add_pair(builder, pair);
         }
     }
-    // What these scalers were found for, and how.
-    ley_gguf_add_string(builder, "leyden.hardware",
-                        (struct ley_string){hardware, strlen(hardware)});
-    ley_gguf_add_string(builder, "leyden.scaler.origin",
-                        (struct ley_string){origin, strlen(origin)});
-    for (int i = 0; i < 2 * LEY_N_SIGNALS; i++) {
-        LEY_TRY(add_scaler(builder, set, (enum ley_signal)(i / 2), i % 2 ? 'b' : 'a'));
-    }
-    return LEY_OK;
+    return scaler_keys_add(builder, keys);
 }
 
 // Tensors go into the new file by their mapped bytes (content NULL): nothing is decoded.
@@ -395,8 +361,15 @@ enum ley_status ley_model_file_save_scalers(const char *path, const struct ley_m
                         "of it, which can hold scalers",
                         file->path);
     }
+    if (file->update.source.has) {
+        return ley_fail(LEY_E_ARGUMENT,
+                        "%s has other weights than its file now: leyden convert --adapter merges "
+                        "them first",
+                        file->path);
+    }
+    const struct scaler_keys keys = {*set, {hardware, strlen(hardware)}, {origin, strlen(origin)}};
     LEY_TRY(ley_gguf_builder_create(&builder));
-    enum ley_status status = add_pairs(builder, file, set, hardware, origin);
+    enum ley_status status = add_pairs(builder, file, &keys);
     if (status == LEY_OK) {
         status =
             ley_gguf_write(path, builder, file->gguf.tensor, (size_t)file->gguf.n_tensors, NULL);

@@ -45,6 +45,27 @@ LEY_MUST_CHECK enum ley_status ley_model_file_scalers(const struct ley_model_fil
                                                       struct ley_scaler_set *set,
                                                       bool *has_scalers);
 
+// Applies an adapter (adapter.h): from now on weights, scalers and hardware are those of the
+// adapted model. Once, before weights are read. LEY_E_FORMAT when it was made for another model.
+LEY_MUST_CHECK enum ley_status ley_model_file_apply(struct ley_model_file *file, const char *path);
+
+// What takes the place of what a file holds. Borrowed: must live as long as the file is used.
+struct ley_model_update {
+    struct ley_weight_source weights;     // of the same shapes; `has` NULL: those of the file
+    const struct ley_scaler_set *scalers; // NULL: those of the file
+    struct ley_string hardware;           // YAML, with scalers
+    const char *origin;                   // "adapted", with scalers
+};
+
+// Replaces weights and scalers, for a conversion of what was learned. Not after an adapter
+// (contract).
+void ley_model_file_update(struct ley_model_file *file, const struct ley_model_update *update);
+
+// Makes a file that is on no disk, from a checked configuration and weights; it has no vocabulary.
+LEY_MUST_CHECK enum ley_status ley_model_file_make(struct ley_model_file **file,
+                                                   const struct ley_model_config *config,
+                                                   const struct ley_model_update *update);
+
 // "calibrated", "matched", "adapted", or "none". Valid while the file is open.
 const char *ley_model_file_scaler_origin(const struct ley_model_file *file);
 

@@ -5,6 +5,9 @@
 #include "model/gguf.h"
 #include "model/hf_vocab.h"
 #include "model/model_file.h"
+#include "model/scaler_keys_impl.h"
+
+struct ley_adapter;
 
 // Where a weight lies: a matrix in the file, rows one after another, of which a part is wanted.
 struct ley_stored {
@@ -33,6 +36,13 @@ struct ley_model_file {
     float *rope_factors;           // of a folder with rope scaling; ley_free
     // of the scalers, "none" where there are none
     char origin[32];
+    // What takes the place of the file's own; source.has NULL, keys.set.n_layers 0: nothing does.
+    // Borrowed, from `adapter` or from others.
+    struct {
+        struct ley_weight_source source;
+        struct scaler_keys keys;
+    } update;
+    struct ley_adapter *adapter; // NULL: none
 };
 
 // The place of one weight.

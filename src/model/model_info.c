@@ -207,7 +207,7 @@ static void add_vocab(struct cJSON *root, struct ley_model_file *file) {
 // What the file carries for analog attention: scalers and the chip they were made for.
 static void add_leyden(struct cJSON *root, const struct ley_model_file *file) {
     struct ley_string hardware = ley_model_file_hardware(file);
-    bool has_scalers = file->is_gguf && ley_gguf_find(&file->gguf, "leyden.scaler.q.a");
+    bool has_scalers = scaler_keys_exist(&file->gguf);
     cJSON_AddStringToObject(root, "scalers",
                             has_scalers ? ley_model_file_scaler_origin(file) : "none");
     if (hardware.n > 0) {

@@ -6,6 +6,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "attention/backward.h"
 #include "core/assert.h"
@@ -74,6 +75,19 @@ void ley_net_take_scalers(struct ley_net *net) {
 void ley_net_give_scalers(struct ley_net *net) {
     if (net->model->layer[0].attention) {
         move_scalers(net, false);
+    }
+}
+
+void ley_net_scalers(struct ley_scaler_set *set, const struct ley_net *net) {
+    LEY_ASSERT(set->n_layers == net->parameters.config.n_layers);
+    for (int l = 0; l < set->n_layers; l++) {
+        const struct ley_attention *attention = net->model->layer[l].attention;
+        LEY_ASSERT(memcmp(&set->shape, &attention->shape, sizeof set->shape) == 0);
+        for (int s = 0; s < LEY_N_SIGNALS; s++) {
+            size_t n = (size_t)ley_attention_n_heads(&set->shape, (enum ley_signal)s);
+            memcpy(ley_scaler_set_at(set, (enum ley_signal)s, l), attention->scaler[s],
+                   n * sizeof(struct ley_scaler));
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 // hardware's own arithmetic; back is ley_attention_backward.
 #pragma once
 #include "array/hardware.h"
+#include "attention/scaler_set.h"
 #include "model/net.h"
 
 #ifdef __cplusplus
@@ -27,6 +28,9 @@ LEY_MUST_CHECK enum ley_status ley_net_set_analog(struct ley_net *net,
 // The other way: tensors <- the scalers of ley_model_attention of the net's model, after these were
 // loaded or calibrated (rounded to float32, there too).
 void ley_net_take_scalers(struct ley_net *net);
+
+// set <- the scalers of the net's model, which is analog; shapes must be equal (contract).
+void ley_net_scalers(struct ley_scaler_set *set, const struct ley_net *net);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,27 @@
+// adapter_impl.h - the inside of an adapter, shared by adapter.c (reading) and adapter_write.c.
+// Private to this folder.
+#pragma once
+#include "core/map.h"
+#include "model/adapter.h"
+#include "model/scaler_keys_impl.h"
+
+struct ley_adapter {
+    struct ley_model_config config;
+    struct ley_weight_source base;
+    struct ley_map map;
+    struct ley_gguf gguf;
+    struct ley_lora *lora; // [layer * LEY_N_WEIGHTS + weight], in the order of the model's rows
+    float *values;         // of all of them
+    int n_changes;
+    struct scaler_keys keys; // set.n_layers 0: none
+    char origin[32];
+};
+
+// The tensors of a change: "blk.3.attn_q.weight.lora_a".
+enum { ADAPTER_NAME_BYTES = 80 };
+
+// Name of a tensor, letter 'a' or 'b'; false where such a weight has no place in an adapter.
+bool adapter_name(char out[ADAPTER_NAME_BYTES], enum ley_weight weight, int layer, char letter);
+
+// What the adapter keeps under leyden.* keys, borrowed from it.
+void adapter_keys(struct scaler_keys *keys, const struct ley_adapter *adapter);
