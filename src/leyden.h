@@ -75,5 +75,8 @@
 #include "train/adamw.h"
 #include "train/checkpoint.h"
 #include "train/dataset.h"
+#include "train/log.h"
+#include "train/objective.h"
+#include "train/run.h"
 #include "train/schedule.h"
 #include "train/text.h"

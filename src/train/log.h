@@ -1,0 +1,25 @@
+// log.h - what a run reported, as a file of JSON objects, one a line.
+//
+//     {"step":12,"stage":"distil","kind":"train","tokens":6144,"loss":3.1, ... ,"seconds":4.2}
+#pragma once
+#include "train/run.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ley_log;
+
+// Opens a log for the steps after `step`: lines of later ones, which a run that goes on will do
+// again, are cut off; step 0 starts an empty file.
+LEY_MUST_CHECK enum ley_status ley_log_open(struct ley_log **log, const char *path, int64_t step);
+
+// Writes what is buffered; reports a full disk. NULL is accepted.
+LEY_MUST_CHECK enum ley_status ley_log_close(struct ley_log *log);
+
+// Appends one line; `stage` says what was learned ("distil"). A failing write is told by close.
+void ley_log_write(struct ley_log *log, const char *stage, const struct ley_run_report *report);
+
+#ifdef __cplusplus
+}
+#endif

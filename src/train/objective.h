@@ -1,0 +1,48 @@
+// objective.h - what a run makes smaller: the loss of a net, with or without a teacher.
+//
+// Others have the same form (transfer.h): a run knows nothing of what it learns.
+#pragma once
+#include <stdbool.h>
+
+#include "model/model.h"
+#include "model/net.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ley_session;
+
+// Sums over the rows of a batch; what does not apply is 0.
+struct ley_costs {
+    double cost; // what is made smaller
+    double nll, divergence;
+    int64_t n_rows;
+};
+
+struct ley_objective {
+    // Costs of a batch, whose `weights` and `teacher` are not set. With is_backward, adds the
+    // gradient of the mean (batch->n_counted) to those of the net.
+    enum ley_status (*run)(void *context, struct ley_costs *costs, const struct ley_batch *batch,
+                           bool is_backward);
+    void *context; // borrowed
+};
+
+// The loss of a net. Plain to make: a teacher and its session are optional.
+struct ley_net_objective {
+    struct ley_net *net;             // borrowed
+    struct ley_loss_weights weights; // all zero: cross entropy
+    const struct ley_model *teacher; // borrowed; NULL: weights.divergence is 0
+    struct ley_session *session;     // of the teacher, made when needed
+    int64_t n_batch, n_tokens;       // of the session
+};
+
+// Frees the session; a zeroed struct is accepted.
+void ley_net_objective_destroy(struct ley_net_objective *objective);
+
+// The objective as a run takes it; `objective` is borrowed.
+struct ley_objective ley_net_objective(struct ley_net_objective *objective);
+
+#ifdef __cplusplus
+}
+#endif
