@@ -18,28 +18,10 @@ struct options {
     int n_tokens;
 };
 
-// The complete hardware as YAML text (ley_free it).
-static enum ley_status describe(char **text, const struct ley_hardware *hardware) {
-    // A fixed room is enough: every parameter is one bounded line.
-    enum { N_BYTES = 1 << 14 };
-    *text = ley_alloc(N_BYTES, 1);
-    FILE *file = *text ? fmemopen(*text, N_BYTES, "w") : NULL;
-    if (!file) {
-        ley_free(*text);
-        return ley_fail_memory("the description of the hardware", N_BYTES, 1);
-    }
-    ley_params_print_yaml(file, ley_hardware_params(), hardware);
-    if (fclose(file) != 0 || strlen(*text) >= N_BYTES - 1) {
-        ley_free(*text);
-        return ley_fail(LEY_E_ARGUMENT, "the description of the hardware is too long");
-    }
-    return LEY_OK;
-}
-
 // The file keeps the whole hardware, not its name: presets may change.
 static enum ley_status save(const struct language *language, const struct options *o) {
     char *hardware;
-    LEY_TRY(describe(&hardware, &language->hardware));
+    LEY_TRY(language_describe(&hardware, &language->hardware));
     enum ley_status status = ley_model_file_save_scalers(o->out, language->file, &language->scalers,
                                                          hardware, "calibrated");
     ley_free(hardware);

@@ -2,6 +2,7 @@
 // code: 0 ok, 1 failed, 2 usage or bad input.
 #pragma once
 
+int cmd_adapt(int argc, char **argv);      // a model onto a chip, taught by itself
 int cmd_attend(int argc, char **argv);     // arrays through analog attention
 int cmd_bench(int argc, char **argv);      // how fast the simulator is here
 int cmd_calibrate(int argc, char **argv);  // scalers for a model, without training
@@ -15,3 +16,4 @@ int cmd_params(int argc, char **argv);     // every parameter
 int cmd_perplexity(int argc, char **argv); // how well a model predicts a text
 int cmd_run(int argc, char **argv);        // a prompt continued
 int cmd_tokenize(int argc, char **argv);   // text to token ids and back
+int cmd_train(int argc, char **argv);      // a model learns a text

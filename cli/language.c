@@ -20,7 +20,7 @@ double clock_s(void) {
 }
 
 // The spelling of --dtype.
-static enum ley_status choose_dtype(enum ley_nn_dtype *dtype, const char *name) {
+enum ley_status language_dtype(enum ley_nn_dtype *dtype, const char *name) {
     if (strcmp(name, "auto") == 0) {
         *dtype = LEY_NN_AUTO;
     } else if (strcmp(name, "f32") == 0) {
@@ -54,7 +54,7 @@ enum ley_status language_load(struct language *language, const struct language_o
     if (options->threads > 0) {
         omp_set_num_threads(options->threads);
     }
-    LEY_TRY(choose_dtype(&dtype, options->dtype));
+    LEY_TRY(language_dtype(&dtype, options->dtype));
     LEY_TRY(ley_model_file_open(&language->file, options->model));
     if (options->adapter) {
         LEY_TRY(ley_model_file_apply(language->file, options->adapter));
@@ -92,19 +92,25 @@ enum ley_status language_calibrate(struct language *language, struct ley_calibra
     return status;
 }
 
+enum ley_status language_file_hardware(struct ley_hardware *hardware, bool *has_one,
+                                       const struct ley_model_file *file) {
+    struct ley_string text = ley_model_file_hardware(file);
+    *has_one = text.n > 0;
+    memset(hardware, 0, sizeof *hardware);
+    ley_params_init(ley_hardware_params(), hardware);
+    return *has_one ? ley_params_read_yaml(ley_hardware_params(), hardware, text.text, text.n,
+                                           "leyden.hardware")
+                    : LEY_OK;
+}
+
 // Scalers fit one chip. Says so when the file's were made for another: names the first parameter
 // that differs (where a table lies does not count).
 static enum ley_status compare_hardware(const struct language *language) {
     const struct ley_param_table *table = ley_hardware_params();
-    struct ley_string text = ley_model_file_hardware(language->file);
     struct ley_hardware made_for;
-    if (text.n == 0) {
-        return LEY_OK;
-    }
-    memset(&made_for, 0, sizeof made_for);
-    ley_params_init(table, &made_for);
-    LEY_TRY(ley_params_read_yaml(table, &made_for, text.text, text.n, "leyden.hardware"));
-    for (int i = 0; i < table->n_rows; i++) {
+    bool has_one;
+    LEY_TRY(language_file_hardware(&made_for, &has_one, language->file));
+    for (int i = 0; has_one && i < table->n_rows; i++) {
         char then[LEY_PATH_BYTES], now[LEY_PATH_BYTES];
         ley_param_format(then, sizeof then, &table->rows[i], &made_for);
         ley_param_format(now, sizeof now, &table->rows[i], &language->hardware);
@@ -152,6 +158,17 @@ static enum ley_status set_analog(struct language *language) {
     return LEY_OK;
 }
 
+// The window after --set, since the option says what a comparison varies.
+enum ley_status language_hardware(struct ley_hardware *hardware,
+                                  const struct language_options *options) {
+    char window[32];
+    LEY_TRY(session_hardware(hardware, &options->hw));
+    snprintf(window, sizeof window, "%d", options->window);
+    return options->window == -1
+               ? LEY_OK
+               : ley_params_set(ley_hardware_params(), hardware, "array.window", window);
+}
+
 // "digital" is no preset: it stands for the softmax reference.
 enum ley_status language_set_hardware(struct language *language,
                                       const struct language_options *options) {
@@ -166,13 +183,7 @@ enum ley_status language_set_hardware(struct language *language,
         ley_model_set_digital(language->model, options->window > 0 ? options->window : 0);
         return LEY_OK;
     }
-    LEY_TRY(session_hardware(&language->hardware, &options->hw));
-    // After --set, since the option says what a comparison varies.
-    if (options->window != -1) {
-        char window[32];
-        snprintf(window, sizeof window, "%d", options->window);
-        LEY_TRY(ley_params_set(ley_hardware_params(), &language->hardware, "array.window", window));
-    }
+    LEY_TRY(language_hardware(&language->hardware, options));
     return set_analog(language);
 }
 
@@ -201,6 +212,24 @@ void language_close(struct language *language) {
     ley_scaler_set_destroy(&language->scalers);
     ley_model_file_close(language->file);
     memset(language, 0, sizeof *language);
+}
+
+// The complete hardware as YAML text (ley_free it).
+enum ley_status language_describe(char **text, const struct ley_hardware *hardware) {
+    // A fixed room is enough: every parameter is one bounded line.
+    enum { N_BYTES = 1 << 14 };
+    *text = ley_alloc(N_BYTES, 1);
+    FILE *file = *text ? fmemopen(*text, N_BYTES, "w") : NULL;
+    if (!file) {
+        ley_free(*text);
+        return ley_fail_memory("the description of the hardware", N_BYTES, 1);
+    }
+    ley_params_print_yaml(file, ley_hardware_params(), hardware);
+    if (fclose(file) != 0 || strlen(*text) >= N_BYTES - 1) {
+        ley_free(*text);
+        return ley_fail(LEY_E_ARGUMENT, "the description of the hardware is too long");
+    }
+    return LEY_OK;
 }
 
 // In the order of layers, so sums have the same bits in every run.

@@ -77,10 +77,24 @@ void language_close(struct language *language);
 enum ley_status language_set_hardware(struct language *language,
                                       const struct language_options *options);
 
+// The hardware of --hw, --set and --window, which is not digital.
+enum ley_status language_hardware(struct ley_hardware *hardware,
+                                  const struct language_options *options);
+
 // Calibrates on `text` (or on a built-in one when NULL) for language->hardware into
 // language->scalers; n_tokens at most.
 enum ley_status language_calibrate(struct language *language, struct ley_calibration_report *report,
                                    const char *text, int64_t n_tokens);
+
+// The spelling of --dtype.
+enum ley_status language_dtype(enum ley_nn_dtype *dtype, const char *name);
+
+// The complete hardware as YAML text (ley_free it).
+enum ley_status language_describe(char **text, const struct ley_hardware *hardware);
+
+// The hardware that the scalers of a file were made for; *has_one false: the file names none.
+enum ley_status language_file_hardware(struct ley_hardware *hardware, bool *has_one,
+                                       const struct ley_model_file *file);
 
 // Sum over layers of ledgers[n_layers].
 struct ley_ledger language_total(const struct language *language, const struct ley_ledger *ledgers);

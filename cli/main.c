@@ -12,6 +12,7 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *summary;
 } commands[] = {
+    {"adapt", cmd_adapt, "a pretrained model onto a chip, taught by its digital self"},
     {"attend", cmd_attend,
      "run queries, keys and values through analog attention (.npy in and out)"},
     {"bench", cmd_bench, "how fast this machine simulates, and how near its peak"},
@@ -26,6 +27,7 @@ static const struct {
     {"perplexity", cmd_perplexity, "how well a model predicts a text, on a chip or digitally"},
     {"run", cmd_run, "continue a prompt with a language model on the simulated chip"},
     {"tokenize", cmd_tokenize, "text to the tokens of a model, or tokens to text"},
+    {"train", cmd_train, "a model, or a new one, learns a text, digitally or on a chip"},
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };

@@ -28,12 +28,13 @@ enum ley_status session_hardware(struct ley_hardware *hardware,
     return LEY_OK;
 }
 
-// What the user can mend is 2; what the machine lacks is 1.
+// What the user can mend is 2; what the machine lacks, or what came to nothing, is 1.
 int session_fail(const char *command, enum ley_status status) {
     fprintf(stderr, "leyden %s: %s\n", command, ley_error_text());
     switch (status) {
     case LEY_E_MEMORY:
     case LEY_E_MISSING:
+    case LEY_E_RESULT:
         return EXIT_FAILED;
     case LEY_E_INTERRUPTED:
         return EXIT_INTERRUPTED;

@@ -66,6 +66,10 @@ struct ley_weight_source {
 // below 2^12) and consistent (heads divide, rope fits). LEY_E_FORMAT and what is wrong.
 LEY_MUST_CHECK enum ley_status ley_model_config_check(const struct ley_model_config *config);
 
+// Reads a Hugging Face config.json; *is_tied: the model has no output matrix of its own.
+LEY_MUST_CHECK enum ley_status ley_model_config_load(struct ley_model_config *config, bool *is_tied,
+                                                     const char *path);
+
 #ifdef __cplusplus
 }
 #endif

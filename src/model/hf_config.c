@@ -8,6 +8,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/file.h"
+#include "core/memory.h"
+
 #include "model/hf_json_impl.h"
 
 static const double pi = 3.14159265358979323846;
@@ -271,4 +274,24 @@ enum ley_status hf_config_read(struct hf_config *config, struct ley_string text)
     enum ley_status status = read_config(config, root);
     cJSON_Delete(root);
     return status;
+}
+
+// What the file does not say is tied, as in most small models.
+enum ley_status ley_model_config_load(struct ley_model_config *config, bool *is_tied,
+                                      const char *path) {
+    struct hf_config read;
+    char *text;
+    size_t n;
+    LEY_TRY(ley_file_read(&text, &n, path, (size_t)1 << 20));
+    enum ley_status status = hf_config_read(&read, (struct ley_string){text, n});
+    ley_free(text);
+    if (status == LEY_OK && read.scaling.kind != HF_ROPE_PLAIN) {
+        status = ley_fail(LEY_E_FORMAT, "a new model has no rope_scaling");
+    }
+    if (status != LEY_OK) {
+        return ley_fail_within(status, path);
+    }
+    *config = read.model;
+    *is_tied = read.tie != HF_UNTIED;
+    return ley_model_config_check(config);
 }

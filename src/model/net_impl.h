@@ -57,6 +57,23 @@ LEY_MUST_CHECK enum ley_status ley_net_layer_forward(float *y, struct ley_net *n
 // that by the input x; gradients of weights are added to.
 LEY_MUST_CHECK enum ley_status ley_net_layer_backward(struct ley_net *net, int l, const float *x);
 
+// The two halves of a layer: net->a.dh <- what attention adds to x; then y = layer l of x, given
+// that.
+LEY_MUST_CHECK enum ley_status ley_net_attention_forward(struct ley_net *net, int l,
+                                                         const float *x);
+void ley_net_feed_forward(float *y, struct ley_net *net, int l, const float *x);
+
+// After ley_net_attention_forward of the same x: net->a.dx, the gradient by what attention added,
+// grows by that by x through it; gradients of weights are added to.
+LEY_MUST_CHECK enum ley_status ley_net_attention_backward(struct ley_net *net, int l,
+                                                          const float *x);
+
+// Checks a batch and makes room for it.
+LEY_MUST_CHECK enum ley_status ley_net_prepare(struct ley_net *net, const struct ley_batch *batch);
+
+// Embeddings of a batch to the front of net->a.x, and the angles of its positions.
+void ley_net_embed(struct ley_net *net, const struct ley_batch *batch);
+
 // A stack of weights, as they stand in the block one after another, and their biases.
 struct ley_stack {
     const struct ley_linear *back; // dx = dy W

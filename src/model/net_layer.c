@@ -103,18 +103,25 @@ static void rotate(float *qkv, const struct ley_net *net, bool is_backward) {
     }
 }
 
-// `dh` serves as room for what is added to the residual stream.
-enum ley_status ley_net_layer_forward(float *y, struct ley_net *net, int l, const float *x) {
+enum ley_status ley_net_attention_forward(struct ley_net *net, int l, const float *x) {
     const struct ley_model *model = net->model;
     const struct ley_layer *weights = &model->layer[l];
     const struct ley_net_activations *a = &net->a;
-    int64_t n_rows = a->n_batch * a->n_tokens, n = n_rows * model->config.d_model;
+    int64_t n_rows = a->n_batch * a->n_tokens;
     ley_norm_forward(a->h, x, model, &weights->attention_norm, n_rows);
     ley_linear_forward(a->qkv, weights->qkv, a->h, n_rows);
     rotate(a->qkv, net, false);
     const struct ley_observation seen = observe(net, l);
     LEY_TRY(net->attention.forward(net->attention.context, a->attended, &seen));
     ley_linear_forward(a->dh, weights->attention_out, a->attended, n_rows);
+    return LEY_OK;
+}
+
+void ley_net_feed_forward(float *y, struct ley_net *net, int l, const float *x) {
+    const struct ley_model *model = net->model;
+    const struct ley_layer *weights = &model->layer[l];
+    const struct ley_net_activations *a = &net->a;
+    int64_t n_rows = a->n_batch * a->n_tokens, n = n_rows * model->config.d_model;
     memcpy(a->middle, x, (size_t)n * sizeof *x);
     ley_add(a->middle, a->dh, n);
     ley_norm_forward(a->g, a->middle, model, &weights->ffn_norm, n_rows);
@@ -123,6 +130,12 @@ enum ley_status ley_net_layer_forward(float *y, struct ley_net *net, int l, cons
     ley_linear_forward(a->dh, weights->ffn_out, a->active, n_rows);
     memcpy(y, a->middle, (size_t)n * sizeof *y);
     ley_add(y, a->dh, n);
+}
+
+// `dh` serves as room for what is added to the residual stream.
+enum ley_status ley_net_layer_forward(float *y, struct ley_net *net, int l, const float *x) {
+    LEY_TRY(ley_net_attention_forward(net, l, x));
+    ley_net_feed_forward(y, net, l, x);
     return LEY_OK;
 }
 
@@ -268,7 +281,7 @@ static enum ley_status feed_forward_backward(struct ley_net *net, int l) {
 }
 
 // middle = x + Out(attention(rotary(QKV(norm(x)))))
-static enum ley_status attention_backward(struct ley_net *net, int l, const float *x) {
+enum ley_status ley_net_attention_backward(struct ley_net *net, int l, const float *x) {
     const struct ley_model_config *config = &net->parameters.config;
     const struct ley_net_activations *a = &net->a;
     int64_t n_rows = a->n_batch * a->n_tokens, Q = ley_width_q(config), K = ley_width_k(config);
@@ -294,5 +307,5 @@ static enum ley_status attention_backward(struct ley_net *net, int l, const floa
 // Last line first.
 enum ley_status ley_net_layer_backward(struct ley_net *net, int l, const float *x) {
     LEY_TRY(feed_forward_backward(net, l));
-    return attention_backward(net, l, x);
+    return ley_net_attention_backward(net, l, x);
 }

@@ -49,8 +49,12 @@ static int64_t count_rows(const struct ley_batch *batch) {
     return n;
 }
 
-// Embeddings, angles, all layers; their inputs stay in a.x.
-static enum ley_status run_forward(struct ley_net *net, const struct ley_batch *batch) {
+enum ley_status ley_net_prepare(struct ley_net *net, const struct ley_batch *batch) {
+    LEY_TRY(check(net, batch));
+    return ley_net_reserve(net, batch->n_batch, batch->n_tokens);
+}
+
+void ley_net_embed(struct ley_net *net, const struct ley_batch *batch) {
     const struct ley_model *model = net->model;
     const struct ley_net_activations *a = &net->a;
     int64_t C = model->config.d_model, T = batch->n_tokens, n_rows = batch->n_batch * T;
@@ -60,6 +64,14 @@ static enum ley_status run_forward(struct ley_net *net, const struct ley_batch *
     for (int64_t t = 0; model->rotary && t < T; t++) {
         ley_rotary_turn(a->turn + t * model->config.rope_dim, model->rotary, t);
     }
+}
+
+// Embeddings, angles, all layers; their inputs stay in a.x.
+static enum ley_status run_forward(struct ley_net *net, const struct ley_batch *batch) {
+    const struct ley_model *model = net->model;
+    const struct ley_net_activations *a = &net->a;
+    int64_t C = model->config.d_model, n_rows = batch->n_batch * batch->n_tokens;
+    ley_net_embed(net, batch);
     for (int l = 0; l < model->config.n_layers; l++) {
         const float *x = a->x + l * n_rows * C;
         LEY_TRY(ley_net_layer_forward(a->x + (l + 1) * n_rows * C, net, l, x));
@@ -150,8 +162,7 @@ static enum ley_status run_backward(struct ley_net *net, const struct ley_batch 
 
 static enum ley_status run(struct ley_batch_loss *loss, struct ley_net *net,
                            const struct ley_batch *batch, bool is_backward) {
-    LEY_TRY(check(net, batch));
-    LEY_TRY(ley_net_reserve(net, batch->n_batch, batch->n_tokens));
+    LEY_TRY(ley_net_prepare(net, batch));
     *loss = (struct ley_batch_loss){.n_rows = count_rows(batch)};
     LEY_TRY(run_forward(net, batch));
     LEY_TRY(run_head(loss, net, batch, is_backward));

@@ -11,18 +11,25 @@
 
 struct ley_log {
     FILE *file;
-    char path[1024];
+    char path[1024], stage[32];
 };
 
-// Bytes of the lines of steps up to `step`; a line that is cut in two ends them too.
-static off_t kept_bytes(FILE *file, int64_t step) {
+// Whether a line is of a step of the stage that will be done again.
+static bool is_later(const char *line, const char *stage, int64_t step) {
+    static const char start[] = "{\"step\":";
+    char named[64];
+    snprintf(named, sizeof named, "\"stage\":\"%s\"", stage);
+    return strncmp(line, start, sizeof start - 1) != 0 ||
+           (strstr(line, named) && strtoll(line + sizeof start - 1, NULL, 10) > step);
+}
+
+// Bytes of the lines that stay; a line that is cut in two ends them too.
+static off_t kept_bytes(FILE *file, const char *stage, int64_t step) {
     off_t kept = 0;
     char line[1024];
     while (fgets(line, sizeof line, file)) {
-        static const char start[] = "{\"step\":";
         size_t n = strlen(line);
-        if (n == 0 || line[n - 1] != '\n' || strncmp(line, start, sizeof start - 1) != 0 ||
-            strtoll(line + sizeof start - 1, NULL, 10) > step) {
+        if (n == 0 || line[n - 1] != '\n' || is_later(line, stage, step)) {
             break;
         }
         kept = ftello(file);
@@ -31,12 +38,12 @@ static off_t kept_bytes(FILE *file, int64_t step) {
 }
 
 // "r+" of a file that is not there fails; the log then starts empty.
-static FILE *open_at(const char *path, int64_t step) {
-    FILE *file = step > 0 ? fopen(path, "r+") : NULL;
+static FILE *open_at(const char *path, const char *stage, int64_t step) {
+    FILE *file = fopen(path, "r+");
     if (!file) {
         return fopen(path, "w");
     }
-    off_t kept = kept_bytes(file, step);
+    off_t kept = kept_bytes(file, stage, step);
     if (fseeko(file, kept, SEEK_SET) != 0 || ftruncate(fileno(file), kept) != 0) {
         fclose(file);
         return NULL;
@@ -44,13 +51,15 @@ static FILE *open_at(const char *path, int64_t step) {
     return file;
 }
 
-enum ley_status ley_log_open(struct ley_log **log, const char *path, int64_t step) {
+enum ley_status ley_log_open(struct ley_log **log, const char *path, const char *stage,
+                             int64_t step) {
     *log = ley_alloc(1, sizeof **log);
     if (!*log) {
         return ley_fail_memory("a log", 1, sizeof **log);
     }
     snprintf((*log)->path, sizeof(*log)->path, "%s", path);
-    (*log)->file = open_at(path, step);
+    snprintf((*log)->stage, sizeof(*log)->stage, "%s", stage);
+    (*log)->file = open_at(path, stage, step);
     if (!(*log)->file) {
         enum ley_status status =
             ley_fail(LEY_E_IO, "cannot write the log %s: %s", path, strerror(errno));
@@ -74,9 +83,9 @@ enum ley_status ley_log_close(struct ley_log *log) {
 }
 
 // Flushed line by line: a run that is killed has told all it did.
-void ley_log_write(struct ley_log *log, const char *stage, const struct ley_run_report *r) {
+void ley_log_write(struct ley_log *log, const struct ley_run_report *r) {
     fprintf(log->file, "{\"step\":%lld,\"stage\":\"%s\",\"kind\":\"%s\",\"tokens\":%lld",
-            (long long)r->step, stage, r->is_validation ? "validation" : "train",
+            (long long)r->step, log->stage, r->is_validation ? "validation" : "train",
             (long long)r->n_tokens);
     fprintf(log->file, ",\"loss\":%.9g", r->cost);
     if (r->nll != 0) {

@@ -10,15 +10,16 @@ extern "C" {
 
 struct ley_log;
 
-// Opens a log for the steps after `step`: lines of later ones, which a run that goes on will do
-// again, are cut off; step 0 starts an empty file.
-LEY_MUST_CHECK enum ley_status ley_log_open(struct ley_log **log, const char *path, int64_t step);
+// Opens a log for the steps of a stage ("distil") after `step`: its lines of later ones, which a
+// run that goes on will do again, are cut off, and all behind them. Makes the file if needed.
+LEY_MUST_CHECK enum ley_status ley_log_open(struct ley_log **log, const char *path,
+                                            const char *stage, int64_t step);
 
 // Writes what is buffered; reports a full disk. NULL is accepted.
 LEY_MUST_CHECK enum ley_status ley_log_close(struct ley_log *log);
 
-// Appends one line; `stage` says what was learned ("distil"). A failing write is told by close.
-void ley_log_write(struct ley_log *log, const char *stage, const struct ley_run_report *report);
+// Appends one line. A failing write is told by close.
+void ley_log_write(struct ley_log *log, const struct ley_run_report *report);
 
 #ifdef __cplusplus
 }

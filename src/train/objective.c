@@ -4,6 +4,7 @@
 // when the net asks for them, so nobody holds those of a whole batch.
 #include "train/objective.h"
 
+#include "model/net_transfer.h"
 #include "model/state.h"
 
 void ley_net_objective_destroy(struct ley_net_objective *objective) {
@@ -60,4 +61,18 @@ static enum ley_status run(void *context, struct ley_costs *costs, const struct 
 
 struct ley_objective ley_net_objective(struct ley_net_objective *objective) {
     return (struct ley_objective){run, objective};
+}
+
+static enum ley_status run_transfer(void *context, struct ley_costs *costs,
+                                    const struct ley_batch *batch, bool is_backward) {
+    const struct ley_transfer_objective *objective = context;
+    double missed;
+    LEY_TRY(ley_net_transfer(&missed, objective->net, objective->teacher, batch, is_backward));
+    int64_t n_rows = batch->n_batch * batch->n_tokens;
+    *costs = (struct ley_costs){.cost = missed * (double)n_rows, .n_rows = n_rows};
+    return LEY_OK;
+}
+
+struct ley_objective ley_transfer_objective(struct ley_transfer_objective *objective) {
+    return (struct ley_objective){run_transfer, objective};
 }

@@ -1,6 +1,7 @@
 // objective.h - what a run makes smaller: the loss of a net, with or without a teacher.
 //
-// Others have the same form (transfer.h): a run knows nothing of what it learns.
+// or how far the attention of its layers is from a teacher's. A run knows nothing of what it
+// learns.
 #pragma once
 #include <stdbool.h>
 
@@ -42,6 +43,13 @@ void ley_net_objective_destroy(struct ley_net_objective *objective);
 
 // The objective as a run takes it; `objective` is borrowed.
 struct ley_objective ley_net_objective(struct ley_net_objective *objective);
+
+// Attention transfer (net_transfer.h); cost is the share of variance that is missed.
+struct ley_transfer_objective {
+    struct ley_net *net;             // borrowed
+    const struct ley_model *teacher; // borrowed, digital
+};
+struct ley_objective ley_transfer_objective(struct ley_transfer_objective *objective);
 
 #ifdef __cplusplus
 }

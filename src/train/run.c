@@ -228,16 +228,24 @@ static enum ley_status save_if_due(struct ley_run *run, bool is_stopped) {
                : LEY_OK;
 }
 
+// A run starts with a validation, so that what it learned can be told.
 enum ley_status ley_run_go(struct ley_run *run, const struct ley_run_observer *observer) {
-    while (run->state.step < run->options.n_steps) {
-        struct ley_run_report report;
+    struct ley_run_report report;
+    bool goes_on = true;
+    if (run->state.step == 0 && has_validation(run)) {
+        LEY_TRY(validate(&report, run));
+        goes_on = observer->see(observer->context, &report);
+    }
+    while (goes_on && run->state.step < run->options.n_steps) {
         LEY_TRY(step(&report, run));
-        bool goes_on = observer->see(observer->context, &report);
+        goes_on = observer->see(observer->context, &report);
         if (is_time_to_validate(run)) {
             LEY_TRY(validate(&report, run));
             goes_on = observer->see(observer->context, &report) && goes_on;
         }
         LEY_TRY(save_if_due(run, !goes_on));
     }
-    return LEY_OK;
+    return goes_on || run->state.step == run->options.n_steps
+               ? LEY_OK
+               : ley_fail(LEY_E_INTERRUPTED, "stopped after step %lld", (long long)run->state.step);
 }

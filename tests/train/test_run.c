@@ -107,7 +107,7 @@ static void check_resumed(bool is_analog, int64_t stop_after) {
     struct fixture whole, part;
     make(&whole, is_analog);
     ASSERT_OK(go(&whole));
-    assert_int_equal(whole.n_reports, STEPS + STEPS / 2);
+    assert_int_equal(whole.n_reports, 1 + STEPS + STEPS / 2); // 1: before the first step
     make(&part, is_analog);
     part.stop_after = stop_after;
     ASSERT_FAILS(go(&part), LEY_E_INTERRUPTED, "stopped after step");
@@ -188,7 +188,7 @@ static void test_no_number_stops(void **state) {
     make(&f, false);
     f.p->value[ley_parameters_find(f.p, LEY_WEIGHT_FINAL_NORM, 0)->offset] = NAN;
     ASSERT_OK(ley_net_pack(f.net));
-    ASSERT_FAILS(go(&f), LEY_E_RESULT, "loss of step 1 is not a number");
+    ASSERT_FAILS(go(&f), LEY_E_RESULT, "validation loss of step 0 is not a number");
     finish(&f);
 }
 
@@ -258,20 +258,20 @@ static void test_log_goes_on_at_a_step(void **state) {
     struct ley_log *log;
     char path[128];
     snprintf(path, sizeof path, "%s/log.jsonl", test_folder);
-    ASSERT_OK(ley_log_open(&log, path, 0));
+    ASSERT_OK(ley_log_open(&log, path, "distil", 0));
     for (int64_t i = 1; i <= 5; i++) {
-        ley_log_write(log, "distil", &(struct ley_run_report){.step = i, .cost = 1.0 / 3});
+        ley_log_write(log, &(struct ley_run_report){.step = i, .cost = 1.0 / 3});
     }
     ASSERT_OK(ley_log_close(log));
     check_lines(path, (const int64_t[]){1, 2, 3, 4, 5}, 5);
-    ASSERT_OK(ley_log_open(&log, path, 3));
-    ley_log_write(log, "distil", &(struct ley_run_report){.step = 4, .is_validation = true});
+    ASSERT_OK(ley_log_open(&log, path, "distil", 3));
+    ley_log_write(log, &(struct ley_run_report){.step = 4, .is_validation = true});
     ASSERT_OK(ley_log_close(log));
     check_lines(path, (const int64_t[]){1, 2, 3, 4}, 4);
-    ASSERT_OK(ley_log_open(&log, path, 0));
+    ASSERT_OK(ley_log_open(&log, path, "distil", 0));
     ASSERT_OK(ley_log_close(log));
     check_lines(path, NULL, 0);
-    ASSERT_FAILS(ley_log_open(&log, "/nowhere/log", 0), LEY_E_IO, "/nowhere/log");
+    ASSERT_FAILS(ley_log_open(&log, "/nowhere/log", "distil", 0), LEY_E_IO, "/nowhere/log");
 }
 
 int main(void) {

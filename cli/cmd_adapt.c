@@ -1,0 +1,445 @@
+// cmd_adapt.c - leyden adapt: a pretrained model learns to work with the attention of a chip
+//
+// The teacher is the model's own digital self. Steps: (1) scalers to start from: of the adapter or
+// the file, else calibrated; (2) the stages of --method, one after another; (3) what was learned is
+// written as an adapter, or merged into the model.
+#include <stdio.h>
+#include <string.h>
+
+#include "commands.h"
+#include "training.h"
+
+static const struct command command = {
+    "adapt", "adapt -m MODEL --hw PRESET|FILE --data FILE|self -o OUT [--method LIST] [OPTION]...",
+    "Adapts a pretrained model to the attention of a chip. Its own digital self is the teacher, "
+    "so\n"
+    "any text will do, or none: --data self learns from text that the model samples.",
+    "methods, in this order, comma between them:\n"
+    "  match     scalers that give every signal the distribution it had on the chip for which the\n"
+    "            model has scalers now (as published); without it, scalers are kept or calibrated\n"
+    "  transfer  attention layer by layer: each gives what the teacher's gives\n"
+    "  distil    end to end: the teacher's distribution of the next token\n"
+    "OUT is an adapter (GGUF) for run, chat and perplexity --adapter, or for convert --adapter;\n"
+    "with --merge or --train all it is a whole model. --adapter FILE goes on from another one.\n"
+    "Ctrl-C saves; --resume goes on and gives the same bits as a run that was never stopped."};
+
+enum stage { MATCH, TRANSFER, DISTIL, N_STAGES };
+static const char *const stage_names[N_STAGES] = {"match", "transfer", "distil"};
+
+enum learns { SCALERS, LORA, ALL };
+
+struct options {
+    struct language_options language;
+    struct training_options training;
+    const char *out, *method, *learns, *matrices, *type;
+    int rank, transfer_tokens;
+    double alpha, cross_entropy, divergence, temperature;
+    bool merge;
+};
+
+struct adapt {
+    const struct options *options;
+    struct language language;     // its model is the teacher
+    struct ley_model_file *start; // with the adapter to go on from; NULL: none
+    struct ley_adapter *adapter;  // the same
+    struct training training;
+    struct ley_net *net;
+    struct ley_lora_spec lora; // rank 0: none
+    enum learns learns;
+    bool has[N_STAGES];
+};
+
+// ---- options
+
+static enum ley_status parse_method(struct adapt *adapt) {
+    const char *word = adapt->options->method;
+    for (;;) {
+        size_t n = strcspn(word, ",");
+        int i = 0;
+        while (i < N_STAGES &&
+               (strlen(stage_names[i]) != n || memcmp(word, stage_names[i], n) != 0)) {
+            i++;
+        }
+        if (i == N_STAGES) {
+            return ley_fail(LEY_E_ARGUMENT,
+                            "unknown --method '%.*s'; known are match, transfer, distil", (int)n,
+                            word);
+        }
+        adapt->has[i] = true;
+        if (word[n] == '\0') {
+            return LEY_OK;
+        }
+        word += n + 1;
+    }
+}
+
+static enum ley_status parse_learns(struct adapt *adapt) {
+    static const char *const names[] = {"scalers", "lora", "all"};
+    for (int i = 0; i <= ALL; i++) {
+        if (strcmp(adapt->options->learns, names[i]) == 0) {
+            adapt->learns = (enum learns)i;
+            return LEY_OK;
+        }
+    }
+    return ley_fail(LEY_E_ARGUMENT, "--train is '%s', must be scalers, lora or all",
+                    adapt->options->learns);
+}
+
+static enum ley_status check(struct adapt *adapt) {
+    const struct options *o = adapt->options;
+    const struct ley_block_type *type;
+    LEY_TRY(training_check(&o->training, o->out));
+    LEY_TRY(parse_method(adapt));
+    LEY_TRY(parse_learns(adapt));
+    LEY_TRY(o->type ? training_type(&type, o->type) : LEY_OK);
+    if (o->rank < 1 || o->rank > 4096 || o->alpha < 0 || o->transfer_tokens < 0) {
+        return ley_fail(LEY_E_ARGUMENT, "--rank must be 1..4096, --alpha and --transfer-tokens 0 "
+                                        "or more");
+    }
+    if (o->cross_entropy < 0 || o->divergence < 0 || o->temperature <= 0 ||
+        (o->cross_entropy == 0 && o->divergence == 0)) {
+        return ley_fail(LEY_E_ARGUMENT,
+                        "--ce and --kl must be 0 or more and not both 0, --temperature above 0");
+    }
+    if (strcmp(o->language.hw.name, "digital") == 0) {
+        return ley_fail(LEY_E_ARGUMENT, "--hw digital: there is nothing to adapt to");
+    }
+    return LEY_OK;
+}
+
+// ---- the net
+
+static enum ley_status open_start(struct adapt *adapt) {
+    const struct options *o = adapt->options;
+    const struct ley_weight_source base = ley_model_file_source(adapt->language.file);
+    if (!o->language.adapter) {
+        return LEY_OK;
+    }
+    LEY_TRY(ley_adapter_open(&adapt->adapter, o->language.adapter,
+                             ley_model_file_config(adapt->language.file), &base));
+    LEY_TRY(ley_model_file_open(&adapt->start, o->language.model));
+    return ley_model_file_apply(adapt->start, o->language.adapter);
+}
+
+static enum ley_status choose_lora(struct adapt *adapt) {
+    const struct options *o = adapt->options;
+    const struct ley_model_config *config = ley_model_file_config(adapt->language.file);
+    if (adapt->learns != LORA) {
+        return LEY_OK;
+    }
+    adapt->lora = (struct ley_lora_spec){.rank = o->rank,
+                                         .alpha = o->alpha > 0 ? o->alpha : 2.0 * o->rank,
+                                         .seed = (uint64_t)o->training.seed};
+    return ley_lora_weights(&adapt->lora.weights, o->matrices, config);
+}
+
+// Scalers and changes are extra tensors; neither decays.
+static enum ley_status create_net(struct adapt *adapt) {
+    const struct ley_model_config *config = ley_model_file_config(adapt->language.file);
+    const struct ley_weight_source base = ley_model_file_source(adapt->language.file);
+    enum ley_nn_dtype dtype;
+    LEY_TRY(choose_lora(adapt));
+    LEY_TRY(language_dtype(&dtype, adapt->options->language.dtype));
+    int n_scalers = config->n_layers * LEY_SCALER_TENSORS;
+    int n = n_scalers + (adapt->lora.rank ? ley_lora_tensor_count(config, &adapt->lora) : 0);
+    struct ley_parameter *extra = ley_alloc((size_t)n, sizeof *extra);
+    if (!extra) {
+        return ley_fail_memory("tensors", (size_t)n, sizeof *extra);
+    }
+    ley_scaler_parameters(extra, config);
+    for (int i = 0; i < n_scalers; i++) {
+        extra[i].decays = false;
+    }
+    if (adapt->lora.rank) {
+        ley_lora_tensors(extra + n_scalers, config, &adapt->lora);
+    }
+    enum ley_status status = ley_net_create(&adapt->net, config, &base, dtype, extra, n);
+    ley_free(extra);
+    return status;
+}
+
+// What learns in a stage: of weights nothing but with --train all; in a transfer only what
+// attention is made of.
+static void choose_tensors(struct adapt *adapt, bool is_transfer) {
+    struct ley_parameters *p = ley_net_parameters(adapt->net);
+    for (int t = 0; t < p->n_tensors; t++) {
+        struct ley_parameter *tensor = &p->tensor[t];
+        bool is_attention =
+            tensor->weight == LEY_N_WEIGHTS
+                ? strstr(tensor->name, ".FFN_") == NULL
+                : tensor->weight >= LEY_WEIGHT_ATTN_NORM && tensor->weight < LEY_WEIGHT_FFN_NORM;
+        bool is_learned = tensor->weight == LEY_N_WEIGHTS || adapt->learns == ALL;
+        tensor->trains = is_learned && tensor->weight != LEY_WEIGHT_ROPE_FACTORS &&
+                         (is_attention || !is_transfer);
+    }
+}
+
+// ---- scalers to start from
+
+static enum ley_status put_on(struct adapt *adapt, const struct ley_hardware *hardware) {
+    const struct ley_scaler_set *set = &adapt->language.scalers;
+    LEY_TRY(ley_net_set_analog(adapt->net, hardware));
+    for (int l = 0; l < set->n_layers; l++) {
+        ley_scaler_set_apply(set, ley_model_attention(ley_net_model(adapt->net), l), l);
+    }
+    ley_net_take_scalers(adapt->net);
+    return LEY_OK;
+}
+
+// Changes of the adapter first: scalers fit the weights they were found with.
+static enum ley_status set_start(struct adapt *adapt, struct ley_hardware *made_for,
+                                 bool *has_hardware) {
+    struct language *language = &adapt->language;
+    const struct ley_model_file *file = adapt->start ? adapt->start : language->file;
+    bool has_scalers;
+    struct ley_calibration_report report;
+    if (adapt->lora.rank) {
+        LEY_TRY(ley_net_set_lora(adapt->net, &adapt->lora));
+    }
+    if (adapt->adapter && (adapt->lora.rank || ley_adapter_n_changes(adapt->adapter) > 0)) {
+        LEY_TRY(ley_adapter_give(adapt->net, adapt->adapter));
+    }
+    LEY_TRY(ley_net_pack(adapt->net));
+    LEY_TRY(ley_model_file_scalers(file, &language->scalers, &has_scalers));
+    LEY_TRY(language_file_hardware(made_for, has_hardware, file));
+    *has_hardware = *has_hardware && has_scalers;
+    if (!has_scalers) {
+        LEY_TRY(language_calibrate(language, &report, NULL, 128));
+        printf("calibrated in %.1f s: %.0f %% of the variance of attention unexplained\n",
+               language->calibrate_s, 100 * report.unexplained);
+    }
+    return LEY_OK;
+}
+
+// One pass of training windows, from window `number` on.
+static void read_windows(struct adapt *adapt, int32_t *tokens, int32_t *next, int64_t n,
+                         int64_t number) {
+    int64_t T = adapt->training.windows.n_context;
+    for (int64_t b = 0; b < n; b++) {
+        ley_windows_train(tokens + b * T, next + b * T, &adapt->training.windows, number + b);
+    }
+}
+
+// M23: targets are the mean over some batches on the chip of before, then matched on one batch.
+static enum ley_status match_on(struct adapt *adapt, struct ley_scaler_set *target,
+                                struct ley_scaler_set *seen, int32_t *tokens, int64_t n_windows) {
+    enum { BATCHES = 4 };
+    int64_t T = adapt->training.windows.n_context;
+    const struct ley_match_batch batch = {tokens, tokens + n_windows * T, n_windows, T};
+    struct ley_model *model = ley_net_model(adapt->net);
+    struct ley_match_result result;
+    struct ley_session *session;
+    double loss;
+    LEY_TRY(ley_session_create(&session, model, n_windows, T));
+    enum ley_status status = LEY_OK;
+    for (int i = 0; status == LEY_OK && i < BATCHES; i++) {
+        read_windows(adapt, tokens, tokens + n_windows * T, n_windows, i * n_windows);
+        status = ley_model_distributions(seen, &loss, session, &batch);
+        ley_match_average(target, seen, 1.0 / (i + 1));
+    }
+    ley_session_destroy(session);
+    LEY_TRY(status);
+    LEY_TRY(ley_net_set_analog(adapt->net, &adapt->language.hardware));
+    LEY_TRY(ley_model_match(&result, model, target, &batch, NULL, NULL));
+    ley_net_take_scalers(adapt->net);
+    printf("match      %d iterations, loss %.4f before, %.4f, then %.4f%s\n", result.n_iterations,
+           loss, result.first_loss, result.last_loss,
+           result.is_matched ? "" : " (not all within the tolerance)");
+    return LEY_OK;
+}
+
+static enum ley_status match(struct adapt *adapt) {
+    struct ley_scaler_set target = {0}, seen = {0};
+    const struct ley_scaler_set *like = &adapt->language.scalers;
+    int64_t n_windows = adapt->options->training.pass, T = adapt->training.windows.n_context;
+    int32_t *tokens = ley_alloc((size_t)(2 * n_windows * T), sizeof *tokens);
+    enum ley_status status =
+        tokens ? LEY_OK : ley_fail_memory("windows", (size_t)(2 * n_windows * T), sizeof *tokens);
+    if (status == LEY_OK) {
+        status = ley_scaler_set_create(&target, like->n_layers, &like->shape);
+    }
+    if (status == LEY_OK) {
+        status = ley_scaler_set_create(&seen, like->n_layers, &like->shape);
+    }
+    if (status == LEY_OK) {
+        status = match_on(adapt, &target, &seen, tokens, n_windows);
+    }
+    ley_scaler_set_destroy(&target);
+    ley_scaler_set_destroy(&seen);
+    ley_free(tokens);
+    return status;
+}
+
+static enum ley_status start(struct adapt *adapt) {
+    struct ley_hardware made_for;
+    bool has_hardware = false;
+    LEY_TRY(set_start(adapt, &made_for, &has_hardware));
+    if (!adapt->has[MATCH]) {
+        return put_on(adapt, &adapt->language.hardware);
+    }
+    if (!has_hardware) {
+        return ley_fail(LEY_E_ARGUMENT, "--method match needs a model with scalers of another "
+                                        "chip: leyden adapt --hw paper-linear makes one");
+    }
+    LEY_TRY(put_on(adapt, &made_for));
+    return match(adapt);
+}
+
+// ---- learning
+
+// A later stage's checkpoint holds all that the earlier ones learned.
+static bool is_over(const struct adapt *adapt, enum stage stage) {
+    return stage == TRANSFER && adapt->options->training.resume && adapt->has[DISTIL] &&
+           training_has_checkpoint(&adapt->training, stage_names[DISTIL]);
+}
+
+static double rate_of(const struct adapt *adapt) {
+    static const double usual[] = {[SCALERS] = 5e-3, [LORA] = 1e-3, [ALL] = 3e-4};
+    double rate = adapt->options->training.rate;
+    return rate > 0 ? rate : usual[adapt->learns];
+}
+
+// With both stages a quarter of all tokens is for the transfer.
+static int64_t tokens_of(const struct adapt *adapt, enum stage stage) {
+    int64_t all = adapt->options->training.tokens, transfer = adapt->options->transfer_tokens;
+    if (!adapt->has[TRANSFER] || !adapt->has[DISTIL]) {
+        return all;
+    }
+    transfer = transfer > 0 ? transfer : all / 4;
+    transfer = transfer < all ? transfer : all - 1;
+    return stage == TRANSFER ? transfer : all - transfer;
+}
+
+static enum ley_status learn(struct adapt *adapt) {
+    const struct options *o = adapt->options;
+    struct ley_transfer_objective transfer = {adapt->net, adapt->language.model};
+    struct ley_net_objective distil = {
+        .net = adapt->net,
+        .weights = {o->cross_entropy, o->divergence, o->temperature},
+        .teacher = o->divergence > 0 ? adapt->language.model : NULL,
+    };
+    const struct ley_objective objectives[N_STAGES] = {
+        [TRANSFER] = ley_transfer_objective(&transfer), [DISTIL] = ley_net_objective(&distil)};
+    enum ley_status status = LEY_OK;
+    for (int i = TRANSFER; status == LEY_OK && i < N_STAGES; i++) {
+        if (adapt->has[i] && !is_over(adapt, (enum stage)i)) {
+            choose_tensors(adapt, i == TRANSFER);
+            status = training_run(&adapt->training, adapt->net, &objectives[i], stage_names[i],
+                                  tokens_of(adapt, (enum stage)i), rate_of(adapt));
+        }
+    }
+    ley_net_objective_destroy(&distil);
+    return status;
+}
+
+// ---- what was learned
+
+static enum ley_status save_model(struct adapt *adapt, const char *hardware) {
+    const struct options *o = adapt->options;
+    const struct ley_scaler_set *like = &adapt->language.scalers;
+    struct ley_scaler_set set;
+    LEY_TRY(ley_scaler_set_create(&set, like->n_layers, &like->shape));
+    ley_net_scalers(&set, adapt->net);
+    const struct ley_model_update update = {.weights = ley_net_weights(adapt->net),
+                                            .scalers = &set,
+                                            .hardware = {hardware, strlen(hardware)},
+                                            .origin = "adapted"};
+    ley_model_file_update(adapt->language.file, &update);
+    enum ley_status status = training_write_model(o->out, adapt->language.file,
+                                                  adapt->language.file, o->type ? o->type : "bf16");
+    ley_scaler_set_destroy(&set);
+    return status;
+}
+
+static enum ley_status save(struct adapt *adapt) {
+    const struct options *o = adapt->options;
+    const struct ley_block_type *type = NULL;
+    char *hardware;
+    bool is_whole = o->merge || adapt->learns == ALL;
+    LEY_TRY(training_type(&type, o->type ? o->type : "f16"));
+    LEY_TRY(language_describe(&hardware, &adapt->language.hardware));
+    const struct ley_adapter_facts facts = {hardware, "adapted", type};
+    enum ley_status status =
+        is_whole ? save_model(adapt, hardware) : ley_adapter_save(o->out, adapt->net, &facts);
+    ley_free(hardware);
+    if (status == LEY_OK && !is_whole) {
+        printf("written    %s: an adapter for %s\n", o->out, o->language.model);
+    }
+    return status;
+}
+
+static enum ley_status open_all(struct adapt *adapt) {
+    const struct options *o = adapt->options;
+    struct language_options base = o->language; // the teacher has no adapter
+    base.adapter = NULL;
+    LEY_TRY(language_hardware(&adapt->language.hardware, &o->language));
+    LEY_TRY(language_load(&adapt->language, &base));
+    LEY_TRY(open_start(adapt));
+    return training_open_data(&adapt->training, &adapt->language, adapt->language.file);
+}
+
+static enum ley_status adapt_model(struct adapt *adapt) {
+    const struct options *o = adapt->options;
+    LEY_TRY(check(adapt));
+    adapt->training = (struct training){.options = &o->training, .command = "adapt", .out = o->out};
+    LEY_TRY(training_begin(&adapt->training, stage_names, N_STAGES));
+    LEY_TRY(open_all(adapt));
+    LEY_TRY(create_net(adapt));
+    LEY_TRY(start(adapt));
+    LEY_TRY(learn(adapt));
+    LEY_TRY(save(adapt));
+    training_clean(&adapt->training, stage_names, N_STAGES);
+    return LEY_OK;
+}
+
+static void release(struct adapt *adapt) {
+    training_close(&adapt->training);
+    ley_net_destroy(adapt->net);
+    ley_adapter_close(adapt->adapter);
+    ley_model_file_close(adapt->start);
+    language_close(&adapt->language);
+}
+
+// Low-rank changes of attention by default: a small file, and the teacher's weights stay.
+int cmd_adapt(int argc, char **argv) {
+    struct options o = {.language = LANGUAGE_DEFAULTS,
+                        .training = TRAINING_DEFAULTS,
+                        .method = "transfer,distil",
+                        .learns = "lora",
+                        .matrices = "attn",
+                        .rank = 16,
+                        .divergence = 1,
+                        .temperature = 1};
+    struct language_options *l = &o.language;
+    const struct option_row rows[] = {
+        LANGUAGE_ROWS(*l),
+        {"out", 'o', OPTION_TEXT, &o.out, "FILE", "the adapter, or model, to write"},
+        {"method", 0, OPTION_TEXT, &o.method, "LIST", "of the methods below (transfer,distil)"},
+        {"train", 0, OPTION_TEXT, &o.learns, "WHAT", "scalers, lora (and scalers) or all (lora)"},
+        {"rank", 'r', OPTION_INT, &o.rank, "R", "of low-rank changes (16)"},
+        {"alpha", 0, OPTION_REAL, &o.alpha, "X", "their scale times the rank (2 R)"},
+        {"lora", 0, OPTION_TEXT, &o.matrices, "LIST",
+         "q,k,v,o,gate,up,down, attn, ffn, all (attn)"},
+        {"transfer-tokens", 0, OPTION_INT, &o.transfer_tokens, "N", "of --tokens (a quarter)"},
+        {"kl", 0, OPTION_REAL, &o.divergence, "X", "distil: weight of the teacher (1)"},
+        {"ce", 0, OPTION_REAL, &o.cross_entropy, "X", "distil: weight of the text (0)"},
+        {"temperature", 0, OPTION_REAL, &o.temperature, "X", "distil: of both distributions (1)"},
+        {"merge", 0, OPTION_FLAG, &o.merge, NULL, "write a whole model"},
+        {"type", 0, OPTION_TEXT, &o.type, "TYPE", "f32, f16, bf16 (adapter f16, model bf16)"},
+        TRAINING_ROWS(o.training),
+    };
+    int result = options_parse(argc, argv, &command, rows, sizeof rows / sizeof rows[0], NULL);
+    if (result != 0) {
+        return result == 1 ? EXIT_OK : result;
+    }
+    session_catch_interrupts();
+    struct adapt adapt = {.options = &o};
+    double begin_s = clock_s();
+    enum ley_status status = adapt_model(&adapt);
+    result = status == LEY_OK ? EXIT_OK : session_fail("adapt", status);
+    if (status == LEY_OK) {
+        training_print_end(begin_s);
+    }
+    release(&adapt);
+    return result;
+}

@@ -1,0 +1,74 @@
+// training_data.c - what goes into a run and comes out: a text as cached tokens, or what the model
+// samples itself; a model file
+#include <stdio.h>
+#include <string.h>
+
+#include "training.h"
+
+// Sequences that are sampled side by side.
+enum { SAMPLED_BATCH = 16 };
+
+// As many tokens as are learned from, once; a run may go over them again.
+static enum ley_status sample(struct training *training, struct language *language,
+                              const char *cache) {
+    const struct training_options *o = training->options;
+    const struct ley_weight_source source = ley_model_file_source(language->file);
+    struct ley_sampled_options options = {
+        .n_tokens = o->tokens,
+        .n_context = o->ctx,
+        .n_batch = SAMPLED_BATCH,
+        .temperature = 1,
+        .seed = (uint64_t)o->seed,
+    };
+    struct ley_progress progress = session_progress("sampling, tokens");
+    LEY_TRY(ley_weights_fingerprint(&options.model, ley_model_config(language->model), &source));
+    return ley_dataset_sample(&training->dataset, cache, language->model, language->tokenizer,
+                              &options, &progress);
+}
+
+static enum ley_status read_text(struct training *training, const struct language *language,
+                                 struct ley_model_file *vocab_file, const char *cache) {
+    const struct ley_text_options options = {.joins_lines = training->options->joins_lines};
+    struct ley_vocab vocab;
+    LEY_TRY(ley_model_file_vocab(vocab_file, &vocab));
+    return ley_dataset_create(&training->dataset, training->options->data, cache,
+                              language->tokenizer, &vocab, &options);
+}
+
+// The cache of sampled text is what takes long to make, so it is kept beside OUT by default.
+enum ley_status training_open_data(struct training *training, struct language *language,
+                                   struct ley_model_file *vocab_file) {
+    const struct training_options *o = training->options;
+    char cache[1100];
+    snprintf(cache, sizeof cache, "%s.tokens", training->out);
+    LEY_TRY(strcmp(o->data, "self") == 0 ? sample(training, language, o->cache ? o->cache : cache)
+                                         : read_text(training, language, vocab_file, o->cache));
+    return ley_windows_create(&training->windows, &training->dataset, o->ctx, o->validation_part,
+                              (uint64_t)o->seed);
+}
+
+enum ley_status training_type(const struct ley_block_type **type, const char *name) {
+    static const struct {
+        const char *name;
+        uint32_t id;
+    } known[] = {{"f32", LEY_BLOCK_F32}, {"f16", LEY_BLOCK_F16}, {"bf16", LEY_BLOCK_BF16}};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (strcmp(known[i].name, name) == 0) {
+            *type = ley_block_type(known[i].id);
+            return LEY_OK;
+        }
+    }
+    return ley_fail(LEY_E_ARGUMENT, "--type is '%s', must be f32, f16 or bf16", name);
+}
+
+enum ley_status training_write_model(const char *out, struct ley_model_file *file,
+                                     struct ley_model_file *vocab_file, const char *type) {
+    const struct ley_block_type *format = NULL;
+    struct ley_conversion done;
+    struct ley_vocab vocab;
+    LEY_TRY(training_type(&format, type));
+    LEY_TRY(ley_model_file_vocab(vocab_file, &vocab));
+    LEY_TRY(ley_model_convert_gguf(&done, out, file, format, &vocab));
+    printf("written    %s: %d tensors, %.1f MB\n", out, done.n_tensors, (double)done.n_bytes / 1e6);
+    return LEY_OK;
+}

@@ -1,0 +1,99 @@
+# adapt.sh - leyden adapt: adapters and merged models, methods, going on, mistakes
+. "$SOURCE/tests/cli/lib.sh.inc"
+model=$SOURCE/tests/fuzz/corpus/gguf/llama_q4_0
+other=$SOURCE/tests/fuzz/corpus/gguf/gpt2_q8_0
+chip="--hw paper --set array.window=16"
+i=0
+while [ $i -lt 300 ]; do
+    printf 'hello hell oh '
+    i=$((i + 1))
+done >text.txt
+
+# a variable and no function, so that $! is the program
+options="$chip --data text.txt --tokens 2048 --ctx 16 --batch 8 --rank 2 --lr 1e-3 --dtype f32
+    --validate 0 --held-out 0.1 --checkpoint 0"
+adapt() { # adapt OUT OPTION...
+    out=$1
+    shift
+    "$LEYDEN" adapt -m "$model" -o "$out" $options "$@"
+}
+same() { # same DESCRIPTION FILE FILE
+    cmp -s "$2" "$3" || { echo "FAILED: $1"; failures=$((failures + 1)); }
+}
+nll() { # nll MODEL OPTION...: of the text on the chip
+    m=$1
+    shift
+    "$LEYDEN" perplexity -m "$m" $chip -f text.txt --ctx 16 --dtype f32 --json "$@" 2>stderr.txt |
+        sed -n 's/.*"nll":[^0-9]*\([0-9.]*\).*/\1/p'
+}
+
+check "adapt" adapt a.gguf --type f32 --log log.jsonl
+cp stdout.txt said.txt
+grep -q "^transfer .*validation loss" said.txt || { echo "FAILED: no transfer: $(cat said.txt)"; failures=$((failures + 1)); }
+grep -q "^distil .*validation loss" said.txt || { echo "FAILED: no distil: $(cat said.txt)"; failures=$((failures + 1)); }
+awk '/^transfer/ {n = split($0, w, " "); exit !(w[n] < w[n - 2])}' said.txt ||
+    { echo "FAILED: transfer learned nothing: $(cat said.txt)"; failures=$((failures + 1)); }
+check "nothing is left" sh -c '! ls a.gguf.*'
+
+# applied at load, or merged: the same numbers
+check "merge by convert" "$LEYDEN" convert "$model" --adapter a.gguf -o m.gguf --type f32
+check "merge by adapt" adapt merged.gguf --merge --type f32
+same "two ways to merge differ" m.gguf merged.gguf
+[ "$(nll "$model" --adapter a.gguf)" = "$(nll m.gguf)" ] || { echo "FAILED: merged is not applied"; failures=$((failures + 1)); }
+[ "$(nll "$model" --adapter a.gguf)" != "$(nll "$model")" ] || { echo "FAILED: the adapter does nothing"; failures=$((failures + 1)); }
+check "run with an adapter" "$LEYDEN" run -m "$model" --adapter a.gguf $chip -p hell -n 4 --temp 0
+grep -q "scalers    adapted" stderr.txt || { echo "FAILED: scalers are not the adapter's"; failures=$((failures + 1)); }
+grep -q "another hardware" stderr.txt && { echo "FAILED: the same hardware is called another"; failures=$((failures + 1)); }
+
+# stopped and gone on, in either stage
+"$LEYDEN" adapt -m "$model" -o b.gguf $options --type f32 >stdout.txt 2>stderr.txt &
+job=$!
+while [ ! -e b.gguf.transfer.ckpt ] && kill -0 $job 2>/dev/null; do :; done
+kill -9 $job 2>/dev/null
+wait $job 2>/dev/null
+check "resume in the first stage" adapt b.gguf --type f32 --resume
+same "going on in the first stage changed the result" a.gguf b.gguf
+"$LEYDEN" adapt -m "$model" -o c.gguf $options --type f32 >stdout.txt 2>stderr.txt &
+job=$!
+while [ ! -e c.gguf.distil.ckpt ] && kill -0 $job 2>/dev/null; do :; done
+kill -9 $job 2>/dev/null
+wait $job 2>/dev/null
+check "resume in the second stage" adapt c.gguf --type f32 --resume
+same "going on in the second stage changed the result" a.gguf c.gguf
+
+# what learns
+check "scalers only" adapt s.gguf --train scalers --method distil
+check "scalers only run" "$LEYDEN" run -m "$model" --adapter s.gguf $chip -p hell -n 4 --temp 0
+check "all weights" adapt all.gguf --train all --method transfer,distil
+check "a whole model" "$LEYDEN" info all.gguf
+check "feed-forward too" adapt f.gguf --lora all --method distil --ce 0.5
+check "from another adapter" adapt a2.gguf --adapter a.gguf --method distil
+expect 2 "must be the same" adapt x.gguf --adapter a.gguf --rank 3
+
+# data of its own, kept and used again
+check "data self" adapt self.gguf --data self --cache self.tokens
+ls -l self.tokens >before.txt
+check "data self again" adapt self2.gguf --data self --cache self.tokens
+ls -l self.tokens >after.txt
+same "sampled text was made again" before.txt after.txt
+same "the same text gives another adapter" self.gguf self2.gguf
+
+# from the linear chip by matching
+"$LEYDEN" adapt -m "$model" --hw paper-linear --set array.window=16 --data text.txt -o lin.gguf \
+    --tokens 512 --ctx 16 --batch 8 --rank 2 --dtype f32 >stdout.txt 2>stderr.txt
+check "match" adapt match.gguf --adapter lin.gguf --method match
+grep -q "^match .*iterations" stdout.txt || { echo "FAILED: no match: $(cat stdout.txt)"; failures=$((failures + 1)); }
+expect 2 "needs a model with scalers of another chip" adapt x.gguf --method match
+
+expect 2 "made for another model" "$LEYDEN" run -m "$other" --adapter a.gguf $chip -p hell
+expect 2 "is no adapter" "$LEYDEN" run -m "$model" --adapter m.gguf $chip -p hell
+expect 2 "cannot open" "$LEYDEN" run -m "$model" --adapter none.gguf $chip -p hell
+expect 2 "unknown --method 'distill'" adapt x.gguf --method distill
+expect 2 "--train is 'some'" adapt x.gguf --train some
+expect 2 "unknown matrix 'z'" adapt x.gguf --lora q,z
+expect 2 "nothing to adapt to" "$LEYDEN" adapt -m "$model" --hw digital --data text.txt -o x.gguf
+expect 2 "-m MODEL is missing" "$LEYDEN" adapt --data text.txt -o x.gguf
+expect 2 "--rank must be" adapt x.gguf --rank 0
+expect 2 "not both 0" adapt x.gguf --kl 0
+[ ! -e x.gguf ] || { echo "FAILED: a mistake wrote a file"; failures=$((failures + 1)); }
+finish
