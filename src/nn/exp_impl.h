@@ -21,8 +21,12 @@ static inline float ley_exp(float x) {
     p = p * r + 1.0f / 6;
     p = p * r + 0.5f;
     p = p * r * r + r + 1.0f;
-    int32_t bits = ((int32_t)n + 127) * (1 << 23); // 2^n
+    // 2^n: the low bits of `shifted` are n, which moves to where exponents are. Unsigned, and
+    // without a conversion: NaN goes through as NaN.
+    uint32_t bits;
     float scale;
+    memcpy(&bits, &shifted, sizeof bits);
+    bits = (bits << 23) + 0x3f800000u;
     memcpy(&scale, &bits, sizeof scale);
     return p * scale;
 }
