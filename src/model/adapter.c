@@ -4,6 +4,7 @@
 // size that is adapted here. Sizes come from the model, so a file cannot ask for memory.
 #include "model/adapter.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -130,6 +131,9 @@ static enum ley_status decode_change(struct ley_adapter *adapter, float *values,
         .scale = (float)(ley_gguf_number(&adapter->gguf, "adapter.lora.alpha", rank) / rank),
     };
     *n = (size_t)(n_a + n_b);
+    if (!isfinite(adapter->lora[layer * LEY_N_WEIGHTS + weight].scale)) {
+        return ley_fail(LEY_E_FORMAT, "adapter.lora.alpha is no finite number");
+    }
     return reorder_rows(values + n_a, adapter, weight, b->dim[1], b->dim[0]);
 }
 

@@ -182,6 +182,11 @@ static void drop_copied_output(struct ley_model_file *file) {
 
 // Steps: configuration; places of all weights by the table of names; what is left over is an error.
 enum ley_status ley_gguf_model_open(struct ley_model_file *file) {
+    struct ley_string kind = ley_gguf_string(&file->gguf, "general.type");
+    if (kind.n == 7 && memcmp(kind.text, "adapter", 7) == 0) {
+        return ley_fail(LEY_E_FORMAT, "%s is an adapter: give it by --adapter, its model by -m",
+                        file->path);
+    }
     LEY_TRY(read_config(file));
     LEY_TRY(check_rope_scaling(file));
     enum ley_status status = ley_stored_create(file, (size_t)file->gguf.n_tensors);

@@ -13,8 +13,14 @@ enum { PIECE = 1 << 16, LANES = 8 };
 
 enum ley_status ley_adamw_create(struct ley_adamw *adamw, const struct ley_parameters *parameters,
                                  const struct ley_adamw_constants *constants) {
-    size_t n = (size_t)parameters->n_values;
     *adamw = (struct ley_adamw){.constants = *constants, .n_values = parameters->n_values};
+    int first = 0;
+    while (first < parameters->n_tensors && !parameters->tensor[first].trains) {
+        first++;
+    }
+    adamw->begin =
+        first < parameters->n_tensors ? parameters->tensor[first].offset : parameters->n_values;
+    size_t n = (size_t)(parameters->n_values - adamw->begin);
     adamw->first = ley_alloc(n, sizeof *adamw->first);
     adamw->second = ley_alloc(n, sizeof *adamw->second);
     if (!adamw->first || !adamw->second) {
@@ -73,11 +79,13 @@ void ley_adamw_step(struct ley_adamw *adamw, struct ley_parameters *parameters, 
     for (int t = 0; t < parameters->n_tensors; t++) {
         const struct ley_parameter *tensor = &parameters->tensor[t];
         int64_t n = tensor->trains ? tensor->n_rows * tensor->n_columns : 0;
+        LEY_ASSERT(n == 0 || tensor->offset >= adamw->begin);
         step.keep = (float)(tensor->decays ? 1 - rate * c->weight_decay : 1);
 #pragma omp parallel for schedule(static) if (n > PIECE)
         for (int64_t i = 0; i < n; i += PIECE) {
             int64_t at = tensor->offset + i, n_piece = n - i < PIECE ? n - i : PIECE;
-            step_values(parameters->value + at, adamw->first + at, adamw->second + at,
+            int64_t moment = at - adamw->begin;
+            step_values(parameters->value + at, adamw->first + moment, adamw->second + moment,
                         parameters->gradient + at, n_piece, &step);
         }
     }

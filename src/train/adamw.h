@@ -1,7 +1,8 @@
 // adamw.h - the optimiser: Adam with decoupled weight decay, and clipping of gradients.
 //
-// Moments are float32 blocks of the same layout as the parameters. Every value depends on itself
-// alone, and the norm is summed in a fixed order: nothing depends on the number of threads.
+// Moments are float32 blocks of the same layout as the parameters, from the first tensor on that
+// trains: where only what was added to a model learns, they are small. Every value depends on
+// itself alone, and the norm is summed in a fixed order: nothing depends on the number of threads.
 #pragma once
 #include "model/parameters.h"
 
@@ -17,11 +18,12 @@ struct ley_adamw_constants {
 
 struct ley_adamw {
     struct ley_adamw_constants constants;
-    int64_t n_values, n_steps; // values of a moment; steps done
-    float *first, *second;     // moments [n_values]
+    int64_t n_values, n_steps; // values of the parameters; steps done
+    int64_t begin;             // place in the parameters of the first of them
+    float *first, *second;     // moments [n_values - begin]
 };
 
-// Moments start at zero.
+// Moments start at zero. Tensors before the first that trains now must not train later (contract).
 LEY_MUST_CHECK enum ley_status ley_adamw_create(struct ley_adamw *adamw,
                                                 const struct ley_parameters *parameters,
                                                 const struct ley_adamw_constants *constants);

@@ -47,7 +47,7 @@ static uint64_t layout_of(const struct ley_parameters *parameters) {
 static float *block_of(const struct ley_parameters *parameters, const struct ley_adamw *adamw,
                        const struct ley_parameter *tensor, int which) {
     float *const start[3] = {parameters->value, adamw->first, adamw->second};
-    return start[which] + tensor->offset;
+    return start[which] + tensor->offset - (which > 0 ? adamw->begin : 0);
 }
 
 // Fingerprint of state, steps and blocks, in the order of the file. `bytes` takes the place of the

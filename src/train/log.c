@@ -14,13 +14,15 @@ struct ley_log {
     char path[1024], stage[32];
 };
 
-// Whether a line is of a step of the stage that will be done again.
+// Whether a line is of a step of the stage that will be done again; the validation before the first
+// step has number 0.
 static bool is_later(const char *line, const char *stage, int64_t step) {
     static const char start[] = "{\"step\":";
     char named[64];
     snprintf(named, sizeof named, "\"stage\":\"%s\"", stage);
-    return strncmp(line, start, sizeof start - 1) != 0 ||
-           (strstr(line, named) && strtoll(line + sizeof start - 1, NULL, 10) > step);
+    bool is_line = strncmp(line, start, sizeof start - 1) == 0;
+    int64_t done = is_line ? strtoll(line + sizeof start - 1, NULL, 10) : 0;
+    return !is_line || (strstr(line, named) && (done > step || step == 0));
 }
 
 // Bytes of the lines that stay; a line that is cut in two ends them too.

@@ -86,6 +86,7 @@ grep -q "^match .*iterations" stdout.txt || { echo "FAILED: no match: $(cat stdo
 expect 2 "needs a model with scalers of another chip" adapt x.gguf --method match
 
 expect 2 "made for another model" "$LEYDEN" run -m "$other" --adapter a.gguf $chip -p hell
+expect 2 "is an adapter: give it by --adapter" "$LEYDEN" run -m a.gguf -p hell
 expect 2 "is no adapter" "$LEYDEN" run -m "$model" --adapter m.gguf $chip -p hell
 expect 2 "cannot open" "$LEYDEN" run -m "$model" --adapter none.gguf $chip -p hell
 expect 2 "unknown --method 'distill'" adapt x.gguf --method distill
