@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "support/counting_alloc.h"
 #include "support/random_model.h"
 #include "support/support.h"
 
@@ -209,11 +210,50 @@ static void test_other_models_are_refused(void **state) {
     ley_net_destroy(f.net);
 }
 
+// Written, opened and applied in want of memory: every allocation fails once, nothing leaks.
+static enum ley_status work(struct fixture *f) {
+    const struct ley_adapter_facts facts = {HARDWARE, "adapted", ley_block_type(LEY_BLOCK_F16)};
+    struct ley_model_file *file;
+    struct ley_scaler_set set;
+    bool has_scalers;
+    LEY_TRY(ley_adapter_save(f->adapter, f->net, &facts));
+    LEY_TRY(ley_model_file_open(&file, f->base));
+    enum ley_status status = ley_model_file_apply(file, f->adapter);
+    if (status == LEY_OK) {
+        status = ley_model_file_scalers(file, &set, &has_scalers);
+    }
+    if (status == LEY_OK) {
+        ley_scaler_set_destroy(&set);
+    }
+    ley_model_file_close(file);
+    return status;
+}
+
+static void test_every_allocation_may_fail(void **state) {
+    (void)state;
+    struct fixture f;
+    enum ley_status status = LEY_E_MEMORY;
+    int64_t failing = 0;
+    make(&f, LEY_FAMILY_LLAMA, "attn");
+    int64_t n_live = counting.n_live;
+    while (status != LEY_OK) {
+        counting_reset(++failing, false);
+        status = work(&f);
+        assert_true(status == LEY_OK || status == LEY_E_MEMORY);
+        assert_int_equal(counting.n_live, n_live);
+    }
+    counting_reset(0, false);
+    print_message("%d allocations\n", (int)failing - 1);
+    assert_true(failing > 30);
+    ley_net_destroy(f.net);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_net_goes_on_from_an_adapter),
         cmocka_unit_test(test_other_models_are_refused),
+        cmocka_unit_test(test_every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
