@@ -8,6 +8,7 @@
 
 #include "circuit/quantiser.h"
 #include "core/memory.h"
+#include "core/variants.h"
 #include "event/ledger.h"
 
 size_t ley_fixed_work_place(struct ley_fixed_work *work, const struct ley_code_tiles *tiles,
@@ -90,6 +91,23 @@ static void multiply_v(struct ley_fixed_work *work, const struct ley_kernels *ke
     kernels->dot(&dot);
 }
 
+// Sums over columns and terms of weights times what cells add up to.
+LEY_LEAF void weigh_columns_leaf(int64_t sum[2], const int32_t *restrict weight,
+                                 const int32_t *restrict net, const int32_t *restrict size,
+                                 int64_t n) {
+    int64_t net_sum = 0, size_sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        net_sum += (int64_t)weight[i] * net[i];
+        size_sum += (int64_t)weight[i] * size[i];
+    }
+    sum[0] = net_sum;
+    sum[1] = size_sum;
+}
+LEY_VARIANTS(void, weigh_columns,
+             (int64_t sum[2], const int32_t *weight, const int32_t *net, const int32_t *size,
+              int64_t n),
+             (sum, weight, net, size, n))
+
 // Charge through V: sums of weights a column times what its cells add up to.
 static void tally_v(struct ley_fixed_tally *tally, const struct ley_fixed_work *work,
                     const struct ley_code_tiles *tiles, int64_t tile,
@@ -97,21 +115,18 @@ static void tally_v(struct ley_fixed_tally *tally, const struct ley_fixed_work *
     const struct ley_fixed *fixed = tiles->fixed;
     int64_t n = (int64_t)tiles->n_columns * (1 + fixed->n_terms);
     const int32_t *net = tiles->net + tile * n, *size = tiles->size + tile * n;
-    int64_t net_sum = 0, size_sum = 0;
-    for (int64_t i = 0; i < n; i++) {
-        net_sum += (int64_t)work->column_weight[i] * net[i];
-        size_sum += (int64_t)work->column_weight[i] * size[i];
-    }
+    int64_t sum[2];
+    weigh_columns(sum, work->column_weight, net, size, n);
     // Ages are taken where blocks of queries begin (M21).
     for (int64_t i = 0; read->lag && i < n; i++) {
         int column = (int)(i % tiles->n_columns), j = (int)(i / tiles->n_columns) - 1;
         if (read->lag[column] >= fixed->flip_lag && work->column_weight[i] != 0) {
             int32_t turned = ley_code_tiles_size(tiles, tile, column, j, read->lag[column]);
-            size_sum += (int64_t)work->column_weight[i] * (turned - size[i]);
+            sum[1] += (int64_t)work->column_weight[i] * (turned - size[i]);
         }
     }
-    tally->v_net += net_sum;
-    tally->v_size += size_sum;
+    tally->v_net += sum[0];
+    tally->v_size += sum[1];
 }
 
 // Charge through K where no sums of powers give it.

@@ -11,15 +11,14 @@ LEY_MUST_CHECK enum ley_status ley_fixed_forward(const struct ley_attention *att
 // Banks of codes for B sequences, as struct ley_stream has banks of cells.
 struct ley_fixed_stream;
 
-// See ley_stream_create, _destroy, _step, _write and _reset.
+// See ley_stream_create, _destroy, _step, _load and _reset.
 LEY_MUST_CHECK enum ley_status ley_fixed_stream_create(struct ley_fixed_stream **stream,
                                                        const struct ley_attention *attention,
                                                        int64_t n_batch);
 void ley_fixed_stream_destroy(struct ley_fixed_stream *stream);
 void ley_fixed_stream_step(struct ley_fixed_stream *stream, const struct ley_attention_call *call,
                            double t_s);
-void ley_fixed_stream_write(struct ley_fixed_stream *stream, const struct ley_attention_call *call,
-                            int64_t t, double t_s);
+void ley_fixed_stream_load(struct ley_fixed_stream *stream, const struct ley_attention_call *call);
 void ley_fixed_stream_reset(struct ley_fixed_stream *stream);
 
 // Scales and converts one token of a head (M18, M8, M9): code[n], padded with 0 beyond head_dim.

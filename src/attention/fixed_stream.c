@@ -20,8 +20,9 @@ struct ley_fixed_stream {
     int64_t *token, *tick, *lag;
     float *coefficient, *magnitude; // (n_tiles, 1 + n_terms, columns)
     double *powers, *weighted;      // (n_pairs, 4, depth), (n_pairs, depth)
-    // scratch: codes of a group's queries (rows, depth), of one column, and its values
-    uint8_t *q, *k, *v, *gone;
+    // scratch: codes of a group's queries (rows, depth); of the columns that a bank takes and loses
+    // (n_pairs, 3, depth); values of a row
+    uint8_t *q, *codes;
     float *q_sum;
     double *row;
     struct ley_fixed_work work;
@@ -52,9 +53,7 @@ static size_t place(struct ley_fixed_stream *made, void *block) {
     made->powers = ley_cut(block, &at, n_pairs * 4 * depth * sizeof *made->powers);
     made->weighted = ley_cut(block, &at, n_pairs * depth * sizeof *made->weighted);
     made->q = ley_cut(block, &at, LEY_BLOCK_ROWS * depth);
-    made->k = ley_cut(block, &at, depth);
-    made->v = ley_cut(block, &at, depth);
-    made->gone = ley_cut(block, &at, depth);
+    made->codes = ley_cut(block, &at, n_pairs * 3 * depth);
     made->q_sum = ley_cut(block, &at, LEY_BLOCK_ROWS * sizeof *made->q_sum);
     made->row = ley_cut(block, &at, depth * sizeof *made->row);
     return at +
@@ -108,31 +107,32 @@ void ley_fixed_stream_reset(struct ley_fixed_stream *stream) {
 // One token's codes of one bank: running sums of powers first, while the column it replaces is
 // still there (kernel.h).
 static void write_bank(struct ley_fixed_stream *stream, const struct ley_attention_call *call,
-                       int64_t pair, int64_t t, const struct ley_powers *step,
+                       int64_t pair, int64_t t, int64_t token, const struct ley_powers *step,
                        const struct ley_attention_trace *trace) {
     const struct ley_attention *attention = stream->attention;
     const struct ley_fixed *fixed = attention->fixed;
-    int64_t n_kv = attention->shape.n_kv_heads,
-            place = place_of(stream, stream->n_tokens % stream->ring);
+    int64_t n_kv = attention->shape.n_kv_heads, place = place_of(stream, token % stream->ring);
     struct ley_code_tiles *tiles = &stream->tiles[pair];
-    struct ley_fixed_row row = {LEY_SIGNAL_K, pair / n_kv, pair % n_kv, t, stream->n_tokens};
-    ley_fixed_encode(stream->k, stream->depth, attention, &call->k, &row, trace);
+    uint8_t *k = stream->codes + pair * 3 * stream->depth, *v = k + stream->depth;
+    struct ley_fixed_row row = {LEY_SIGNAL_K, pair / n_kv, pair % n_kv, t, token};
+    ley_fixed_encode(k, stream->depth, attention, &call->k, &row, trace);
     row.signal = LEY_SIGNAL_V;
-    ley_fixed_encode(stream->v, stream->depth, attention, &call->v, &row, trace);
+    ley_fixed_encode(v, stream->depth, attention, &call->v, &row, trace);
     if (fixed->has_powers) {
         struct ley_powers powers = *step;
+        powers.in = k;
         powers.sum = stream->powers + pair * 4 * stream->depth;
         powers.weighted = stream->weighted + pair * stream->depth;
-        if (stream->n_tokens >= fixed->n_lags) {
-            int64_t old = place_of(stream, (stream->n_tokens - fixed->n_lags) % stream->ring);
-            ley_code_tiles_read_k(stream->gone, tiles, old / tiles->n_columns,
+        if (token >= fixed->n_lags) {
+            int64_t old = place_of(stream, (token - fixed->n_lags) % stream->ring);
+            uint8_t *gone = v + stream->depth;
+            ley_code_tiles_read_k(gone, tiles, old / tiles->n_columns,
                                   (int)(old % tiles->n_columns));
-            powers.out = stream->gone;
+            powers.out = gone;
         }
         attention->kernels->powers(&powers);
     }
-    ley_code_tiles_write(tiles, place / tiles->n_columns, (int)(place % tiles->n_columns),
-                         stream->k, stream->v);
+    ley_code_tiles_write(tiles, place / tiles->n_columns, (int)(place % tiles->n_columns), k, v);
 }
 
 // What a step's leakage does to sums of powers: by the table when it is a period, else anew.
@@ -142,7 +142,6 @@ static struct ley_powers leak(const struct ley_fixed_stream *stream, int64_t tic
     struct ley_powers step = {
         .n = stream->depth,
         .top = fixed->hardware->converter.kv_levels - 1,
-        .in = stream->k,
     };
     memcpy(step.factor, fixed->factor, sizeof step.factor);
     int64_t age = 0;
@@ -166,7 +165,7 @@ static void write_token(struct ley_fixed_stream *stream, const struct ley_attent
     stream->now_tick = tick;
     struct ley_powers step = leak(stream, ticks);
     for (int64_t pair = 0; pair < stream->n_pairs; pair++) {
-        write_bank(stream, call, pair, t, &step, trace);
+        write_bank(stream, call, pair, t, stream->n_tokens, &step, trace);
     }
     stream->token[place] = stream->n_tokens;
     stream->tick[place] = tick;
@@ -306,12 +305,26 @@ void ley_fixed_stream_step(struct ley_fixed_stream *stream, const struct ley_att
     stream->n_tokens++;
 }
 
-void ley_fixed_stream_write(struct ley_fixed_stream *stream, const struct ley_attention_call *call,
-                            int64_t t, double t_s) {
-    write_token(stream, call, t, t_s, NULL);
-    if (call->ledger) {
-        const struct ley_fixed_counts counts = {.n_written = stream->n_pairs};
-        ley_fixed_counts_post(call->ledger, &counts, stream->attention->fixed);
+// One period after another, bank by bank: threads share the banks.
+void ley_fixed_stream_load(struct ley_fixed_stream *stream, const struct ley_attention_call *call) {
+    const struct ley_fixed *fixed = stream->attention->fixed;
+    double period_s = fixed->hardware->time.token_period_s;
+    int64_t n = call->n_tokens;
+    LEY_ASSERT(stream->n_tokens == 0);
+    struct ley_powers step = leak(stream, 0);
+    ley_fixed_powers(step.keep, fixed, ley_clock_age_s(1, period_s));
+    ley_fixed_powers(step.gone, fixed, ley_clock_age_s(fixed->n_lags, period_s));
+#pragma omp parallel for schedule(dynamic)
+    for (int64_t pair = 0; pair < stream->n_pairs; pair++) {
+        for (int64_t t = 0; t < n; t++) {
+            write_bank(stream, call, pair, t, t, &step, NULL);
+        }
     }
-    stream->n_tokens++;
+    for (int64_t t = n > stream->ring ? n - stream->ring : 0; t < n; t++) {
+        int64_t place = place_of(stream, t % stream->ring);
+        stream->token[place] = t;
+        stream->tick[place] = ley_clock_ticks((double)t * period_s, period_s);
+    }
+    stream->now_tick = ley_clock_ticks((double)(n - 1) * period_s, period_s);
+    stream->n_tokens = n;
 }

@@ -124,18 +124,23 @@ void ley_stream_step(struct ley_stream *stream, const struct ley_attention_call 
     stream->n_tokens++;
 }
 
-// No reads: neither queries nor scores are counted.
-void ley_stream_write(struct ley_stream *stream, const struct ley_attention_call *call, int64_t t,
-                      double t_s) {
+// No reads, and no counting: the sequence form has counted these writes.
+void ley_stream_load(struct ley_stream *stream, const struct ley_attention_call *call) {
+    LEY_ASSERT(stream->n_tokens == 0);
     if (stream->fixed) {
-        ley_fixed_stream_write(stream->fixed, call, t, t_s);
-        stream->n_tokens++;
+        ley_fixed_stream_load(stream->fixed, call);
+        stream->n_tokens = call->n_tokens;
         return;
     }
-    for (int64_t pair = 0; pair < stream->n_pairs; pair++) {
-        write_token(stream, call, pair, t, t_s, NULL);
+    struct ley_attention_call quiet = *call;
+    quiet.ledger = NULL;
+    double period_s = stream->attention->hardware.time.token_period_s;
+    for (int64_t t = 0; t < call->n_tokens; t++) {
+        for (int64_t pair = 0; pair < stream->n_pairs; pair++) {
+            write_token(stream, &quiet, pair, t, (double)t * period_s, NULL);
+        }
+        stream->n_tokens++;
     }
-    stream->n_tokens++;
 }
 
 // Cells keep their charge; no column counts as written (bank.c).

@@ -22,11 +22,10 @@ void ley_stream_destroy(struct ley_stream *stream);
 // (contract). The trace must have room for the token's index.
 void ley_stream_step(struct ley_stream *stream, const struct ley_attention_call *call, double t_s);
 
-// Writes token t of the call's sequences without reading it, at time t_s: loads a prompt that
-// ley_attention_forward has computed, leaving the banks as ley_stream_step would. Uses k and v of
-// the call and counts into its ledger.
-void ley_stream_write(struct ley_stream *stream, const struct ley_attention_call *call, int64_t t,
-                      double t_s);
+// Writes the tokens of the call, one a period from time 0, into an empty stream (contract) without
+// reading them: loads a prompt that ley_attention_forward has computed, leaving the banks as
+// ley_stream_step would. Uses k and v of the call; nothing is counted.
+void ley_stream_load(struct ley_stream *stream, const struct ley_attention_call *call);
 
 // Forgets all tokens and sets time back to zero.
 void ley_stream_reset(struct ley_stream *stream);

@@ -145,10 +145,7 @@ static enum ley_status attend_analog(const struct span *span) {
     }
     LEY_TRY(ley_attention_forward(span->weights->attention, &call));
     // The banks have to hold the sequence for the tokens to come; its events are counted already.
-    call.ledger = NULL;
-    for (int64_t t = 0; t < n; t++) {
-        ley_stream_write(span->state->stream, &call, t, time_s(span, t));
-    }
+    ley_stream_load(span->state->stream, &call);
     return LEY_OK;
 }
 
