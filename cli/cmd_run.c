@@ -177,6 +177,7 @@ static enum ley_status generate(struct run *run) {
 // The prompt is echoed as it was typed, not as its tokens decode.
 static enum ley_status run_model(struct run *run) {
     struct ley_progress progress = session_progress("prompt, layers");
+    LEY_TRY(ley_session_reserve(run->session, (int64_t)run->prompt.n));
     double start_s = clock_s();
     run->account.n_prompt = (int64_t)run->prompt.n;
     LEY_TRY(feed(run, run->prompt.id, (int64_t)run->prompt.n, &progress));

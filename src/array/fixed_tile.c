@@ -206,15 +206,21 @@ void ley_fixed_tile_end(struct ley_fixed_work *work, const struct ley_kernels *k
     kernels->count(&count);
 }
 
+LEY_LEAF void multiply_leaf(double *restrict out, const float *restrict x, double factor, int n) {
+    for (int d = 0; d < n; d++) {
+        out[d] = factor * (double)x[d];
+    }
+}
+LEY_VARIANTS(void, multiply, (double *out, const float *x, double factor, int n),
+             (out, x, factor, n))
+
 // M13: value = step * code.
 void ley_fixed_total(double *out, const struct ley_fixed_work *work,
                      const struct ley_code_tiles *tiles, int r) {
     const struct ley_fixed *fixed = tiles->fixed;
     int levels = fixed->hardware->converter.output_levels;
     double step = levels ? ley_quantiser_make(-1, 1, levels).step : 1;
-    for (int d = 0; d < fixed->head_dim; d++) {
-        out[d] = step * (double)work->total[r * tiles->n_rows + d];
-    }
+    multiply(out, work->total + r * tiles->n_rows, step, fixed->head_dim);
 }
 
 void ley_fixed_tally_add(struct ley_fixed_tally *total, const struct ley_fixed_tally *part) {

@@ -167,33 +167,43 @@ int64_t KERNEL(magnitude)(const struct ley_magnitude *magnitude) {
     return sum;
 }
 
-// x of one row, from the two planes.
-static void join_planes(float *restrict x, const int32_t *restrict low,
-                        const int32_t *restrict high, int32_t constant, float scale, int n) {
-    for (int d = 0; d < n; d++) {
-        x[d] = (float)(low[d] + 256 * high[d] + constant) * scale;
-    }
+// One value from the two planes.
+static inline float join(int32_t low, int32_t high, int32_t constant, float scale) {
+    return (float)(low + 256 * high + constant) * scale;
 }
 
-// Codes of one row; whole numbers up to 2^24 are exact in float32.
-static void round_row(int32_t *restrict code, float *restrict sum, const float *restrict x,
-                      const struct ley_count *count) {
-    float half = count->half, full = (float)count->full_code;
-    for (int d = 0; d < count->n_columns; d++) {
-        float size = fabsf(x[d]);
+// Codes of row r; whole numbers up to 2^24 are exact in float32.
+static void round_row(const struct ley_count *count, int r) {
+    const int32_t *restrict low = count->plane_sum + 2 * r * count->row;
+    const int32_t *restrict high = low + count->row;
+    float *restrict x = count->x + r * count->row, *restrict sum = count->sum + r * count->row;
+    int32_t *restrict code = count->code + r * count->row, constant = count->constant[r];
+    float scale = count->scale, half = count->half, full = (float)count->full_code;
+    int n = count->n_columns;
+    for (int d = 0; d < n; d++) {
+        float one = join(low[d], high[d], constant, scale), size = fabsf(one);
         float steps = size < 1 ? rintf(size * half) : full;
-        float value = copysignf(steps, x[d]);
+        float value = copysignf(steps, one);
+        x[d] = one;
         code[d] = (int32_t)value;
         sum[d] += value;
     }
 }
 
 // Without counters: the clipped value itself.
-static void clip_row(int32_t *restrict code, float *restrict sum, const float *restrict x, int n) {
+static void clip_row(const struct ley_count *count, int r) {
+    const int32_t *restrict low = count->plane_sum + 2 * r * count->row;
+    const int32_t *restrict high = low + count->row;
+    float *restrict x = count->x + r * count->row, *restrict sum = count->sum + r * count->row;
+    int32_t *restrict code = count->code + r * count->row, constant = count->constant[r];
+    float scale = count->scale;
+    int n = count->n_columns;
     for (int d = 0; d < n; d++) {
-        float low = x[d] > -1 ? x[d] : -1;
+        float one = join(low[d], high[d], constant, scale);
+        float above = one > -1 ? one : -1;
+        x[d] = one;
         code[d] = 0;
-        sum[d] += low < 1 ? low : 1;
+        sum[d] += above < 1 ? above : 1;
     }
 }
 
@@ -212,20 +222,15 @@ static void tally_counts(struct ley_count_tally *tally, const float *restrict x,
 }
 
 void KERNEL(count)(const struct ley_count *count) {
-    int64_t row = count->row;
-    int n = count->n_columns;
     for (int r = 0; r < count->n_rows; r++) {
-        float *x = count->x + r * row, *sum = count->sum + r * row;
-        const int32_t *low = count->plane_sum + 2 * r * row;
-        int32_t *code = count->code + r * row;
-        join_planes(x, low, low + row, count->constant[r], count->scale, n);
         if (count->half > 0) {
-            round_row(code, sum, x, count);
+            round_row(count, r);
         } else {
-            clip_row(code, sum, x, n);
+            clip_row(count, r);
         }
         if (count->tally) {
-            tally_counts(count->tally, x, code, n);
+            int64_t at = r * count->row;
+            tally_counts(count->tally, count->x + at, count->code + at, count->n_columns);
         }
     }
 }

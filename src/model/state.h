@@ -68,6 +68,10 @@ void ley_session_reset(struct ley_session *session);
 // Tokens of each sequence so far.
 int64_t ley_session_n_tokens(const struct ley_session *session);
 
+// Makes room for feeds of up to n_tokens new tokens of each sequence, which then take no memory of
+// their own (a prompt is not slowed by it). Feeds make room by themselves too.
+LEY_MUST_CHECK enum ley_status ley_session_reserve(struct ley_session *session, int64_t n_tokens);
+
 // Runs T = n_tokens >= 1 new tokens (B, T) and writes the logits asked for; `feed` may be NULL.
 // Leyden's dense layers, caches and banks allocate only when B * T is larger than ever before (a
 // chip without integers, M21, takes scratch memory for each analog prompt). LEY_E_ARGUMENT before

@@ -39,9 +39,6 @@ struct ley_session {
 
 enum { LEY_LOSS_ROWS = 64 };
 
-// Makes room for n_tokens new tokens of each sequence.
-LEY_MUST_CHECK enum ley_status ley_session_reserve(struct ley_session *session, int64_t n_tokens);
-
 // x += one layer (x) for T new tokens of each sequence; T > 1 only in an empty session. What is
 // said of `feed` holds for its `ledger`, `trace` and `observer` (layer.c).
 LEY_MUST_CHECK enum ley_status ley_layer_forward(struct ley_session *session, int l,
