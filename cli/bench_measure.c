@@ -293,3 +293,60 @@ enum ley_status bench_peak_memory(double *bytes_per_s) {
     *bytes_per_s = sum ? (double)n / best_s : 0;
     return LEY_OK;
 }
+
+// The four matrices of a layer, zeros: the instructions do not look.
+struct dense {
+    struct ley_engine *engine;
+    struct ley_linear *linear[4];
+    int n_in[4], n_out[4];
+    float *x, *y;
+};
+
+static enum ley_status make_dense(struct dense *dense, const struct bench_job *job) {
+    const struct ley_attention_shape *heads = &job->shape.heads;
+    int width = heads->n_query_heads * heads->head_dim, widest = 0;
+    int width_kv = heads->n_kv_heads * heads->head_dim, C = job->shape.d_model;
+    const int n_in[4] = {C, width, C, job->shape.d_ff};
+    const int n_out[4] = {width + 2 * width_kv, C, job->shape.n_ffn_in, C};
+    LEY_TRY(ley_engine_create(&dense->engine, LEY_NN_AUTO));
+    for (int i = 0; i < 4; i++) {
+        dense->n_in[i] = n_in[i];
+        dense->n_out[i] = n_out[i];
+        widest = n_in[i] > widest ? n_in[i] : widest;
+        widest = n_out[i] > widest ? n_out[i] : widest;
+        LEY_TRY(ley_linear_create(&dense->linear[i], dense->engine, n_in[i], n_out[i], false));
+    }
+    size_t n = (size_t)job->n_tokens * (size_t)widest;
+    dense->x = ley_alloc(n, sizeof(float));
+    dense->y = ley_alloc(n, sizeof(float));
+    return dense->x && dense->y ? LEY_OK : ley_fail_memory("bench input", 2 * n, sizeof(float));
+}
+
+enum ley_status bench_dense(struct bench_times *times, double *operations,
+                            const struct bench_job *job) {
+    double time_s[MAX_RUNS];
+    struct dense dense = {0};
+    omp_set_num_threads(job->n_threads);
+    enum ley_status status = make_dense(&dense, job);
+    *operations = 0;
+    for (int run = -1; status == LEY_OK && run < job->n_runs; run++) {
+        double start_s = now_s();
+        for (int i = 0; i < 4; i++) {
+            ley_linear_forward(dense.y, dense.linear[i], dense.x, job->n_tokens);
+        }
+        if (run >= 0) {
+            time_s[run] = now_s() - start_s;
+        }
+    }
+    for (int i = 0; i < 4; i++) {
+        *operations += 2.0 * (double)job->n_tokens * dense.n_in[i] * dense.n_out[i];
+        ley_linear_destroy(dense.linear[i]);
+    }
+    ley_engine_destroy(dense.engine);
+    ley_free(dense.x);
+    ley_free(dense.y);
+    if (status == LEY_OK) {
+        *times = summarise(time_s, job->n_runs);
+    }
+    return status;
+}

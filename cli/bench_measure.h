@@ -13,6 +13,7 @@ struct bench_shape {
     const char *name;
     int n_layers;
     struct ley_attention_shape heads;
+    int d_model, d_ff, n_ffn_in; // 0: a shape without dense layers; n_ffn_in: 2 d_ff when gated
 };
 
 // What to do with it.
@@ -41,6 +42,11 @@ enum ley_status bench_sequence(struct bench_times *times, const struct bench_job
 
 // One token through all layers, on banks with n_tokens columns in use.
 enum ley_status bench_decode(struct bench_times *times, const struct bench_job *job);
+
+// The matrix products of one layer on n_tokens rows, in the format this CPU is fastest in: bf16 or
+// float32. *operations receives their number, two for each product.
+enum ley_status bench_dense(struct bench_times *times, double *operations,
+                            const struct bench_job *job);
 
 // Runs a short sequence with the job's kernels and with scalar ones; fails unless the results are
 // the same bits. What is not right is not timed.

@@ -23,9 +23,9 @@ static const struct command command = {
 
 // Heads of models that users know.
 static const struct bench_shape shapes[] = {
-    {"head", 1, {1, 1, 64}},
-    {"gpt2", 12, {12, 12, 64}},
-    {"smollm2-135m", 30, {9, 3, 64}},
+    {"head", 1, {1, 1, 64}, 0, 0, 0},
+    {"gpt2", 12, {12, 12, 64}, 768, 3072, 3072},
+    {"smollm2-135m", 30, {9, 3, 64}, 576, 1536, 3072},
 };
 enum { N_SHAPES = sizeof shapes / sizeof shapes[0], MAX_LIST = 16 };
 
@@ -66,23 +66,57 @@ static double n_operations(const struct bench_job *job, bool is_step) {
     return 2 * 3 * terms * job->shape.heads.head_dim * job->shape.heads.n_query_heads * n_pairs;
 }
 
+// Shares of the machine's peaks, as far as they are known for a job: 0 else.
+struct shares {
+    double int8, bf16, memory;
+};
+
+// Attention multiplies bytes; a step of it also reads every code in use once.
+static struct shares shares_of(const struct bench *bench, const struct bench_job *job, bool is_step,
+                               double time_s) {
+    struct shares shares = {0};
+    double threads = (double)job->n_threads / bench->n_threads;
+    if (job->kernels && bench->int8_per_s > 0) {
+        shares.int8 = n_operations(job, is_step) / time_s / (bench->int8_per_s * threads);
+    }
+    if (job->kernels && is_step && bench->bytes_per_s > 0) {
+        const struct ley_attention_shape *heads = &job->shape.heads;
+        double n_bytes = 2.0 * (double)job->n_tokens * heads->head_dim * heads->n_kv_heads;
+        shares.memory = job->shape.n_layers * n_bytes / time_s / (bench->bytes_per_s * threads);
+    }
+    return shares;
+}
+
+// "12 %", or "-" where there is no such share.
+static const char *percent(char text[8], double share) {
+    snprintf(text, 8, share > 0 ? "%.0f %%" : "-", 100 * share);
+    return text;
+}
+
+// What ran the products of a row.
+static const char *engine_of(const char *what, const struct bench_job *job) {
+    bool is_dense = strcmp(what, "dense") == 0;
+    return is_dense ? "oneDNN" : job->kernels ? ley_isa_name(job->kernels->isa) : "double";
+}
+
+static void print_row(const char *what, const struct bench_job *job,
+                      const struct bench_times *times, double tokens_per_s, struct shares shares) {
+    char int8[8], bf16[8], memory[8];
+    printf("%-10s %-13s %-7s %3d  %7lld %7d  %-3s %10.3f %12.0f %7s %7s %7s %8.1f\n", what,
+           job->shape.name, engine_of(what, job), job->n_threads, (long long)job->n_tokens,
+           job->hardware->array.window, job->counts_events ? "yes" : "no", 1e3 * times->median_s,
+           tokens_per_s, percent(int8, shares.int8), percent(bf16, shares.bf16),
+           percent(memory, shares.memory), 1e-6 * (double)times->work_bytes);
+    fflush(stdout);
+}
+
 // Prints one row and keeps it for JSON.
 static void report(struct bench *bench, const char *what, const struct bench_job *job,
-                   const struct bench_times *times) {
+                   const struct bench_times *times, struct shares shares) {
     bool is_step = strcmp(what, "decode") == 0;
-    double n_done = is_step ? 1 : (double)job->n_tokens;
-    double share = bench->int8_per_s > 0 && job->kernels
-                       ? n_operations(job, is_step) / times->median_s / bench->int8_per_s *
-                             bench->n_threads / job->n_threads
-                       : 0;
-    const char *isa = job->kernels ? ley_isa_name(job->kernels->isa) : "double";
+    double tokens_per_s = (is_step ? 1 : (double)job->n_tokens) / times->median_s;
     if (!bench->options->json) {
-        printf("%-10s %-13s %-7s %3d  %7lld %7d  %-3s %10.3f %12.0f %6.0f %% %8.1f\n", what,
-               job->shape.name, isa, job->n_threads, (long long)job->n_tokens,
-               job->hardware->array.window, job->counts_events ? "yes" : "no",
-               1e3 * times->median_s, n_done / times->median_s, 100 * share,
-               1e-6 * (double)times->work_bytes);
-        fflush(stdout);
+        print_row(what, job, times, tokens_per_s, shares);
     }
     struct cJSON *row = cJSON_CreateObject();
     cJSON_AddStringToObject(row, "what", what);
@@ -91,15 +125,17 @@ static void report(struct bench *bench, const char *what, const struct bench_job
     cJSON_AddNumberToObject(row, "query_heads", job->shape.heads.n_query_heads);
     cJSON_AddNumberToObject(row, "kv_heads", job->shape.heads.n_kv_heads);
     cJSON_AddNumberToObject(row, "width", job->shape.heads.head_dim);
-    cJSON_AddStringToObject(row, "isa", isa);
+    cJSON_AddStringToObject(row, "isa", engine_of(what, job));
     cJSON_AddNumberToObject(row, "threads", job->n_threads);
     cJSON_AddNumberToObject(row, "tokens", (double)job->n_tokens);
     cJSON_AddNumberToObject(row, "window", job->hardware->array.window);
     cJSON_AddBoolToObject(row, "counts_events", job->counts_events);
     cJSON_AddNumberToObject(row, "median_s", times->median_s);
     cJSON_AddNumberToObject(row, "best_s", times->best_s);
-    cJSON_AddNumberToObject(row, "tokens_per_s", n_done / times->median_s);
-    cJSON_AddNumberToObject(row, "share_of_int8_peak", share);
+    cJSON_AddNumberToObject(row, "tokens_per_s", tokens_per_s);
+    cJSON_AddNumberToObject(row, "share_of_int8_peak", shares.int8);
+    cJSON_AddNumberToObject(row, "share_of_bf16_peak", shares.bf16);
+    cJSON_AddNumberToObject(row, "share_of_memory_peak", shares.memory);
     cJSON_AddNumberToObject(row, "work_bytes", (double)times->work_bytes);
     cJSON_AddItemToArray(bench->results, row);
 }
@@ -123,7 +159,7 @@ static enum ley_status run_sequence(struct bench *bench, const struct bench_job 
         return ley_fail(LEY_E_INTERRUPTED, "stopped on request");
     }
     LEY_TRY(bench_sequence(&times, job));
-    report(bench, "attention", job, &times);
+    report(bench, "attention", job, &times, shares_of(bench, job, false, times.median_s));
     return LEY_OK;
 }
 
@@ -179,20 +215,54 @@ static enum ley_status run_decode(struct bench *bench) {
             }
             job.n_threads = 1; // a step runs on one
             LEY_TRY(bench_decode(&times, &job));
-            report(bench, "decode", &job, &times);
+            report(bench, "decode", &job, &times, shares_of(bench, &job, true, times.median_s));
         }
     }
     return LEY_OK;
 }
 
-// The peak that other rows are shares of; the other two when they are asked for.
-static enum ley_status run_peaks(struct bench *bench, bool wants_all) {
+// The dense layers beside it, for the same lengths.
+static enum ley_status run_dense(struct bench *bench) {
+    for (int i = 0; i < bench->n_shapes; i++) {
+        for (int t = 0; bench->shape[i].d_model > 0 && t < bench->n_tokens; t++) {
+            struct bench_job job = make_job(bench, &bench->shape[i], bench->tokens[t]);
+            struct bench_times times = {0};
+            double n;
+            if (session_is_interrupted()) {
+                return ley_fail(LEY_E_INTERRUPTED, "stopped on request");
+            }
+            LEY_TRY(bench_dense(&times, &n, &job));
+            struct shares shares = {0};
+            if (bench->bf16_per_s > 0) {
+                shares.bf16 = n / times.median_s / bench->bf16_per_s;
+            }
+            report(bench, "dense", &job, &times, shares);
+        }
+    }
+    return LEY_OK;
+}
+
+// Whether a part of the bench was named, or none was.
+static bool is_wanted(const struct text_list *names, const char *name) {
+    for (int i = 0; i < names->n; i++) {
+        if (strcmp(names->text[i], name) == 0) {
+            return true;
+        }
+    }
+    return names->n == 0;
+}
+
+// The peaks that other rows are shares of; printed when they are asked for.
+static enum ley_status run_peaks(struct bench *bench, const struct text_list *names) {
+    bool is_printed = is_wanted(names, "peak");
     bench->int8_per_s = bench_peak_int8(bench->kernels, bench->n_threads);
-    if (wants_all) {
+    if (is_printed || is_wanted(names, "dense")) {
         LEY_TRY(bench_peak_bf16(&bench->bf16_per_s));
+    }
+    if (is_printed || is_wanted(names, "decode")) {
         LEY_TRY(bench_peak_memory(&bench->bytes_per_s));
     }
-    if (wants_all && !bench->options->json) {
+    if (is_printed && !bench->options->json) {
         printf(
             "this machine, %d threads: int8 (%s) %.0f Gop/s, bf16 %.0f Gop/s, memory %.1f GB/s\n",
             bench->n_threads, ley_isa_name(bench->kernels->isa), 1e-9 * bench->int8_per_s,
@@ -230,7 +300,8 @@ static enum ley_status choose_shapes(struct bench *bench, const struct options *
             return ley_fail(LEY_E_ARGUMENT, "--heads must be a multiple of --kv-heads, --width and "
                                             "--layers at least 1");
         }
-        bench->shape[0] = (struct bench_shape){"yours", o->layers, {o->heads, n_kv, o->width}};
+        bench->shape[0] =
+            (struct bench_shape){"yours", o->layers, {o->heads, n_kv, o->width}, 0, 0, 0};
         bench->n_shapes = 1;
         return LEY_OK;
     }
@@ -251,8 +322,9 @@ static enum ley_status prepare(struct bench *bench, const struct options *o,
                                const struct text_list *names) {
     for (int i = 0; i < names->n; i++) {
         if (strcmp(names->text[i], "attention") != 0 && strcmp(names->text[i], "decode") != 0 &&
-            strcmp(names->text[i], "peak") != 0) {
-            return ley_fail(LEY_E_ARGUMENT, "unknown '%s'; known are attention, decode, peak",
+            strcmp(names->text[i], "dense") != 0 && strcmp(names->text[i], "peak") != 0) {
+            return ley_fail(LEY_E_ARGUMENT,
+                            "unknown '%s'; known are attention, decode, dense, peak",
                             names->text[i]);
         }
     }
@@ -269,28 +341,24 @@ static enum ley_status prepare(struct bench *bench, const struct options *o,
     return choose_shapes(bench, o);
 }
 
-static bool is_wanted(const struct text_list *names, const char *name) {
-    for (int i = 0; i < names->n; i++) {
-        if (strcmp(names->text[i], name) == 0) {
-            return true;
-        }
-    }
-    return names->n == 0;
-}
-
 static enum ley_status run(struct bench *bench, const struct text_list *names) {
-    LEY_TRY(run_peaks(bench, is_wanted(names, "peak")));
+    LEY_TRY(run_peaks(bench, names));
     for (int i = 0; ley_hardware_is_fixed(&bench->hardware) && i < bench->n_shapes; i++) {
         struct bench_job job = make_job(bench, &bench->shape[i], 1);
         LEY_TRY(bench_verify(&job));
     }
-    bool is_timed = is_wanted(names, "attention") || is_wanted(names, "decode");
+    bool is_timed =
+        is_wanted(names, "attention") || is_wanted(names, "decode") || is_wanted(names, "dense");
     if (is_timed && !bench->options->json) {
-        printf("%-10s %-13s %-7s %3s  %7s %7s  %-3s %10s %12s %8s %8s\n", "", "shape", "isa", "thr",
-               "tokens", "window", "led", "median ms", "tokens/s", "of int8", "work MB");
+        printf("%-10s %-13s %-7s %3s  %7s %7s  %-3s %10s %12s %7s %7s %7s %8s\n", "", "shape",
+               "isa", "thr", "tokens", "window", "led", "median ms", "tokens/s", "of int8",
+               "of bf16", "of mem", "work MB");
     }
     if (is_wanted(names, "attention")) {
         LEY_TRY(run_attention(bench));
+    }
+    if (is_wanted(names, "dense")) {
+        LEY_TRY(run_dense(bench));
     }
     return is_wanted(names, "decode") ? run_decode(bench) : LEY_OK;
 }
