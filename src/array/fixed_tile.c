@@ -26,7 +26,7 @@ size_t ley_fixed_work_place(struct ley_fixed_work *work, const struct ley_code_t
     work->phi = ley_cut(block, &at, rows * columns * sizeof(float));
     work->a = ley_cut(block, &at, rows * width * sizeof(float));
     work->total = ley_cut(block, &at, rows * width * sizeof(float));
-    work->bytes = ley_cut(block, &at, columns * (depth > width ? depth : width));
+    work->bytes = ley_cut(block, &at, terms * columns * (depth > width ? depth : width));
     return at;
 }
 

@@ -34,7 +34,7 @@ struct ley_dot {
     int32_t *c;                         // c + r * c_row
     int64_t c_row;
     bool adds;    // to what is in c
-    int8_t *work; // 4 * n_groups * n_columns bytes; only AMX uses it
+    int8_t *work; // n_terms * 4 * n_groups * n_columns bytes; only AMX uses it
 };
 
 // Sums to pulses to weights, for rows r and columns c, with coefficients k[j] (see below):

@@ -29,6 +29,10 @@ static void emulated_release(void) {
     memset(&tiles, 0, sizeof tiles);
 }
 
+static void emulated_zero(int tile) {
+    memset(tiles.byte[tile], 0, sizeof tiles.byte[tile]);
+}
+
 static void emulated_load(int tile, const void *from, size_t stride) {
     for (int r = 0; r < tiles.n_rows[tile]; r++) {
         memcpy(tiles.byte[tile][r], (const uint8_t *)from + (size_t)r * stride,
@@ -60,10 +64,12 @@ static void emulated_dpbusd(int c, int a, int b) {
 #undef _tile_loadd
 #undef _tile_stored
 #undef _tile_dpbusd
+#undef _tile_zero
 #define _tile_loadconfig emulated_loadconfig
 #define _tile_release    emulated_release
 #define _tile_loadd      emulated_load
 #define _tile_stored     emulated_store
 #define _tile_dpbusd     emulated_dpbusd
+#define _tile_zero       emulated_zero
 #define ley_dot_amx      ley_dot_amx_emulated
 #include "kernel/dot_amx.c"

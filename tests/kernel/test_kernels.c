@@ -87,7 +87,7 @@ static void check_dot(uint64_t seed, struct ley_dot dot) {
     dot.code = code;
     dot.lookup = (const int8_t(*)[LEY_LEVELS])lookup;
     dot.c_row = dot.n_columns;
-    dot.work = ley_alloc(n_code, 1);
+    dot.work = ley_alloc(n_code, (size_t)dot.n_terms);
     fill_bytes((uint8_t *)want, n_c, seed + 4, 3);
     memcpy(got, want, n_c);
     dot.c = want;
