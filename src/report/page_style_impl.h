@@ -50,5 +50,7 @@ static const char ley_page_style[] =
     "footer{color:var(--soft);font-size:.82rem;padding-bottom:2rem}\n"
     "@media print{:root{color-scheme:light;--bg:#fff;--fg:#000;--soft:#444;--line:#bbb;--card:#fff;"
     "--c1:#1f5fa8;--c2:#c8442b;--c3:#2e8b57;--c4:#b7791f;--c5:#7a4fa3;--c6:#0f8b8d;--c7:#777;"
-    "--c8:#ddd}body{font-size:11pt}nav{display:none}figure{break-inside:avoid;border:1px solid "
-    "#ccc}h2{break-after:avoid}.scroll{overflow:visible}}\n";
+    "--c8:#ddd}html{font-size:11px}body{font-size:1rem}nav{display:none}figure{break-inside:avoid;"
+    "border:1px solid "
+    "#ccc}h2{break-after:avoid}.scroll{overflow:visible}"
+    "td:first-child{white-space:normal}.figures{grid-template-columns:1fr 1fr;gap:8px}}\n";
