@@ -65,6 +65,7 @@ void account_print(const struct account *account, const struct language *languag
 void account_add_json(struct cJSON *root, const struct account *account,
                       const struct language *language) {
     const struct ley_ledger *total = &account->total;
+    language_add_name(root, language);
     cJSON_AddNumberToObject(root, "prompt_tokens", (double)account->n_prompt);
     cJSON_AddNumberToObject(root, "generated_tokens", (double)account->n_generated);
     cJSON_AddNumberToObject(root, "prompt_tokens_per_s",
@@ -72,6 +73,7 @@ void account_add_json(struct cJSON *root, const struct account *account,
     cJSON_AddNumberToObject(root, "generated_tokens_per_s",
                             ratio((double)account->n_generated, account->generate_s));
     if (language->is_digital) {
+        language_add_shape(root, language); // else it comes with the cost
         return;
     }
     struct cJSON *chip = cJSON_AddObjectToObject(root, "chip");

@@ -30,6 +30,7 @@ static const struct bench_shape shapes[] = {
 enum { N_SHAPES = sizeof shapes / sizeof shapes[0], MAX_LIST = 16 };
 
 struct options {
+    struct invocation invocation;
     struct hardware_options hw;
     const char *shape, *tokens;
     int heads, kv_heads, width, layers, window, threads, runs;
@@ -365,7 +366,7 @@ static enum ley_status run(struct bench *bench, const struct text_list *names) {
 
 static void print_json(const struct bench *bench) {
     struct cJSON *root = cJSON_CreateObject();
-    cJSON_AddStringToObject(root, "leyden", LEYDEN_VERSION);
+    session_add_origin(root, &bench->options->invocation);
     cJSON_AddStringToObject(root, "hw", bench->options->hw.name);
     cJSON_AddStringToObject(root, "isa", ley_isa_name(bench->kernels->isa));
     cJSON_AddNumberToObject(root, "threads", bench->n_threads);
@@ -382,7 +383,8 @@ static void print_json(const struct bench *bench) {
 }
 
 int cmd_bench(int argc, char **argv) {
-    struct options o = {.hw.name = "paper", .width = 64, .layers = 1, .runs = 9};
+    struct options o = {
+        .invocation = {argc, argv}, .hw.name = "paper", .width = 64, .layers = 1, .runs = 9};
     struct text_list names = {0};
     const struct option_row rows[] = {
         HARDWARE_ROWS(o.hw),

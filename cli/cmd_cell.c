@@ -17,11 +17,13 @@ static const struct command command = {
     "table, cubic and linear law with residuals against the table, and what leakage takes.",
     ""};
 
-enum { N_LAWS = 3, N_AGES = 6, N_FIT = 181 }; // 181 voltages: every 5 mV of 0..0.9 V
+enum { N_LAWS = 3, N_AGES = 6, N_FIT = 181, N_LEAK = 128 };
+// N_FIT voltages: every 5 mV of 0..0.9 V; the window in N_LEAK steps, age 0 included
 
 static const char *const law_names[N_LAWS] = {"linear", "cubic", "table"}; // ORDER cell.law
 
 struct study {
+    struct invocation invocation;
     const char *name; // of the hardware
     struct ley_hardware hardware;
     struct ley_cell *cell[N_LAWS];
@@ -164,7 +166,34 @@ static void add_codes(struct cJSON *root, const struct study *study) {
         cJSON_AddNumberToObject(row, "linear_a", 1e-6 * current_ua(study, LEY_CELL_LINEAR, w_v));
         cJSON_AddNumberToObject(row, "cubic_a", 1e-6 * current_ua(study, LEY_CELL_CUBIC, w_v));
         cJSON_AddNumberToObject(row, "table_a", 1e-6 * current_ua(study, LEY_CELL_TABLE, w_v));
+        cJSON_AddNumberToObject(row, "law_a",
+                                1e-6 * current_ua(study, study->hardware.cell.law, w_v));
         cJSON_AddItemToArray(list, row);
+    }
+}
+
+// The laws against voltage, and the leakage over the window, as lists that plots are drawn from.
+static void add_curves(struct cJSON *root, const struct study *study) {
+    static const char *const names[N_LAWS] = {"linear_a", "cubic_a", "table_a"}; // ORDER cell.law
+    struct cJSON *curve = cJSON_AddObjectToObject(root, "curve");
+    struct cJSON *leakage = cJSON_AddObjectToObject(root, "leakage_curve");
+    struct cJSON *volts = cJSON_AddArrayToObject(curve, "stored_v");
+    struct cJSON *tokens = cJSON_AddArrayToObject(leakage, "tokens");
+    struct cJSON *kept = cJSON_AddArrayToObject(leakage, "u_kept");
+    for (int i = 0; i < N_FIT; i++) {
+        cJSON_AddItemToArray(volts, cJSON_CreateNumber(voltage(study, i, N_FIT)));
+    }
+    for (int law = 0; law < N_LAWS; law++) {
+        struct cJSON *amperes = cJSON_AddArrayToObject(curve, names[law]);
+        for (int i = 0; i < N_FIT; i++) {
+            double current_a = 1e-6 * current_ua(study, law, voltage(study, i, N_FIT));
+            cJSON_AddItemToArray(amperes, cJSON_CreateNumber(current_a));
+        }
+    }
+    for (int i = 0; i <= N_LEAK; i++) {
+        struct age age = look(study, (long long)study->hardware.array.window * i / N_LEAK);
+        cJSON_AddItemToArray(tokens, cJSON_CreateNumber((double)age.n_tokens));
+        cJSON_AddItemToArray(kept, cJSON_CreateNumber(age.kept));
     }
 }
 
@@ -172,6 +201,7 @@ static void add_codes(struct cJSON *root, const struct study *study) {
 // what it was made with.
 static int print_json(const struct study *study) {
     struct cJSON *root = cJSON_CreateObject();
+    session_add_origin(root, &study->invocation);
     cJSON_AddStringToObject(root, "hw", study->name);
     cJSON_AddStringToObject(root, "law", law_names[study->hardware.cell.law]);
     add_codes(root, study);
@@ -194,6 +224,7 @@ static int print_json(const struct study *study) {
         cJSON_AddNumberToObject(row, "lost_levels", age[i].lost_levels);
         cJSON_AddItemToArray(leakage, row);
     }
+    add_curves(root, study);
     cJSON_AddItemToObject(root, "hardware",
                           ley_params_json(ley_hardware_params(), &study->hardware));
     char *text = cJSON_Print(root);
@@ -223,10 +254,9 @@ static void send_curves(FILE *pipe, const struct study *study) {
         fprintf(pipe, "%.6g %.6g %d\n", w_v, current_ua(study, study->hardware.cell.law, w_v),
                 code);
     }
-    // The window in 128 steps, age 0 included.
     fprintf(pipe, "EOD\n$leak << EOD\n");
-    for (int i = 0; i <= 128; i++) {
-        long long n_tokens = (long long)study->hardware.array.window * i / 128;
+    for (int i = 0; i <= N_LEAK; i++) {
+        long long n_tokens = (long long)study->hardware.array.window * i / N_LEAK;
         struct age age = look(study, n_tokens);
         fprintf(pipe, "%lld %.6g %.6g\n", n_tokens, age.top_ua, 100 * age.kept);
     }
@@ -279,7 +309,7 @@ int cmd_cell(int argc, char **argv) {
     if (result != 0) {
         return result == 1 ? EXIT_OK : result;
     }
-    struct study study = {0};
+    struct study study = {.invocation = {argc, argv}};
     enum ley_status status = create(&study, &hw);
     if (status == LEY_OK && svg) {
         status = draw(&study, svg);

@@ -19,12 +19,15 @@ static const struct command command = {
 
 // What the options say.
 struct options {
+    struct invocation invocation;
     struct language_options language;
     const char *file;
     struct text_list technology;
     int n_ctx, n_chunks;
     bool json;
 };
+
+enum { N_PLACES = 21 }; // --ctx is at most 2^20
 
 // Sums over the windows done; means are taken at the end.
 struct result {
@@ -33,6 +36,10 @@ struct result {
     double elapsed_s;
     struct ley_ledger *layer; // [n_layers] of all windows; NULL when digital
     struct run_cost cost;
+    // losses by the tokens that stand before in a window: 2^i .. 2^(i + 1) - 1
+    int64_t n_at[N_PLACES];
+    double sum_at[N_PLACES];
+    uint64_t file_hash; // of the text
 };
 
 // There is at least one prediction: a window has two tokens or more.
@@ -46,6 +53,16 @@ static double error_of(const struct result *result) {
     double n = (double)result->n_predictions, mean = mean_of(result);
     double variance = result->sum_square / n - mean * mean;
     return n > 1 && variance > 0 ? exp(mean) * sqrt(variance / (n - 1)) : 0;
+}
+
+// Adds the loss of a prediction made from n_before tokens.
+static void note_place(struct result *result, int n_before, double nll) {
+    int place = 0;
+    for (; n_before > 1; n_before /= 2) {
+        place++;
+    }
+    result->n_at[place]++;
+    result->sum_at[place] += nll;
 }
 
 // Token i + 1 is the target of token i, so a window of n_ctx gives n_ctx - 1 losses.
@@ -66,6 +83,7 @@ static enum ley_status run_chunk(struct result *result, struct language *languag
         result->sum += nll[i];
         result->sum_square += nll[i] * nll[i];
         result->n_predictions++;
+        note_place(result, i + 1, nll[i]);
     }
     for (size_t i = 0; status == LEY_OK && ledger && i < n_layers; i++) {
         ley_ledger_add(&result->layer[i], &ledger[i]);
@@ -120,22 +138,45 @@ static struct account account_of(const struct result *result, const struct langu
     return account;
 }
 
+// A fingerprint of the text, to tell that results belong together.
+static void add_hash(struct cJSON *root, uint64_t hash) {
+    char text[20];
+    snprintf(text, sizeof text, "%016llx", (unsigned long long)hash);
+    cJSON_AddStringToObject(root, "file_hash", text);
+}
+
+// Mean losses by place in the window.
+static void add_positions(struct cJSON *root, const struct result *result, int n_ctx) {
+    struct cJSON *list = cJSON_AddArrayToObject(root, "by_position");
+    for (int i = 0; i < N_PLACES && result->n_at[i] > 0; i++) {
+        int last = (2 << i) - 1;
+        struct cJSON *row = cJSON_CreateObject();
+        cJSON_AddNumberToObject(row, "first", 1 << i);
+        cJSON_AddNumberToObject(row, "last", last < n_ctx ? last : n_ctx - 1);
+        cJSON_AddNumberToObject(row, "predictions", (double)result->n_at[i]);
+        cJSON_AddNumberToObject(row, "nll", result->sum_at[i] / (double)result->n_at[i]);
+        cJSON_AddItemToArray(list, row);
+    }
+}
+
 // The same numbers as the text, with all digits.
 static enum ley_status print_json(const struct result *result, const struct language *language,
                                   const struct options *o) {
     struct account account = account_of(result, language, o);
     struct cJSON *root = cJSON_CreateObject();
-    cJSON_AddStringToObject(root, "leyden", LEYDEN_VERSION);
+    session_add_origin(root, &o->invocation);
     cJSON_AddStringToObject(root, "model", o->language.model);
     cJSON_AddStringToObject(root, "hw", o->language.hw.name);
     cJSON_AddStringToObject(root, "dtype", ley_nn_dtype_name(ley_model_dtype(language->model)));
     cJSON_AddStringToObject(root, "file", o->file);
+    add_hash(root, result->file_hash);
     cJSON_AddNumberToObject(root, "ctx", o->n_ctx);
     cJSON_AddNumberToObject(root, "chunks", (double)result->n_chunks);
     cJSON_AddNumberToObject(root, "predictions", (double)result->n_predictions);
     cJSON_AddNumberToObject(root, "nll", mean_of(result));
     cJSON_AddNumberToObject(root, "perplexity", exp(mean_of(result)));
     cJSON_AddNumberToObject(root, "perplexity_stderr", error_of(result));
+    add_positions(root, result, o->n_ctx);
     account_add_json(root, &account, language);
     char *text = cJSON_Print(root);
     cJSON_Delete(root);
@@ -178,6 +219,7 @@ static enum ley_status measure(struct result *result, struct language *language,
         return ley_fail(LEY_E_ARGUMENT, "-f FILE is missing");
     }
     LEY_TRY(ley_file_read(&text, &n, o->file, (size_t)1 << 31));
+    result->file_hash = ley_hash(0, text, n);
     enum ley_status status = language_open(language, &o->language);
     if (status == LEY_OK) {
         status = prepare(result, language, o);
@@ -200,7 +242,7 @@ static enum ley_status measure(struct result *result, struct language *language,
 
 // 1024 tokens a window by default: the whole context of gpt2.
 int cmd_perplexity(int argc, char **argv) {
-    struct options o = {.language = LANGUAGE_DEFAULTS, .n_ctx = 1024};
+    struct options o = {.invocation = {argc, argv}, .language = LANGUAGE_DEFAULTS, .n_ctx = 1024};
     struct language_options *l = &o.language;
     const struct option_row rows[] = {
         LANGUAGE_ROWS(*l),

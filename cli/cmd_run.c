@@ -23,6 +23,7 @@ static const struct command command = {
 
 // What the options say.
 struct options {
+    struct invocation invocation;
     struct language_options language;
     struct trace_options trace;
     const char *prompt, *file;
@@ -99,7 +100,9 @@ static enum ley_status prepare(struct run *run) {
     LEY_TRY(run_cost_open(&run->cost, &o->technology, &run->language));
     LEY_TRY(language_sampler(&run->sampler, &run->language, &o->sampling));
     LEY_TRY(ley_session_create(&run->session, run->language.model, 1, n_most));
-    LEY_TRY(trace_files_create(&run->trace, &o->trace, &run->language, n_most));
+    struct trace_options trace = o->trace;
+    trace.hw = o->language.hw.name;
+    LEY_TRY(trace_files_create(&run->trace, &trace, &run->language, n_most));
     size_t n_layers = (size_t)config->n_layers, n_vocab = (size_t)config->n_vocab;
     run->logits = ley_alloc(n_vocab, sizeof *run->logits);
     run->ledger = run->language.is_digital ? NULL : ley_alloc(n_layers, sizeof *run->ledger);
@@ -140,6 +143,7 @@ static enum ley_status feed(struct run *run, const int32_t *token, int64_t n,
     const struct ley_feed feed = {.logits = LEY_LOGITS_LAST,
                                   .ledger = run->ledger,
                                   .trace = trace_files_arrays(run->trace),
+                                  .observer = trace_files_observer(run->trace),
                                   .progress = progress};
     LEY_TRY(ley_session_feed(run->logits, run->session, token, n, &feed));
     if (run->ledger) {
@@ -192,7 +196,7 @@ static enum ley_status run_model(struct run *run) {
 // The text as it was generated, without the prompt, which stands beside it.
 static enum ley_status print_json(const struct run *run) {
     struct cJSON *root = cJSON_CreateObject();
-    cJSON_AddStringToObject(root, "leyden", LEYDEN_VERSION);
+    session_add_origin(root, &run->options->invocation);
     cJSON_AddStringToObject(root, "model", run->options->language.model);
     cJSON_AddStringToObject(root, "hw", run->options->language.hw.name);
     cJSON_AddStringToObject(root, "dtype", ley_nn_dtype_name(ley_model_dtype(run->language.model)));
@@ -201,6 +205,9 @@ static enum ley_status print_json(const struct run *run) {
         cJSON_AddStringToObject(root, "prompt", run->options->prompt);
     }
     cJSON_AddStringToObject(root, "text", run->text);
+    if (run->options->trace.folder) {
+        cJSON_AddStringToObject(root, "trace_folder", run->options->trace.folder);
+    }
     account_add_json(root, &run->account, &run->language);
     char *text = cJSON_Print(root);
     cJSON_Delete(root);
@@ -220,7 +227,7 @@ static enum ley_status finish(struct run *run) {
         run->account.layers = run->ledger;
         run->account.cost = &run->cost;
     }
-    LEY_TRY(trace_files_write(run->trace, run->account.n_tokens));
+    LEY_TRY(trace_files_write(run->trace, run->account.n_tokens, &run->options->invocation));
     if (run->options->json) {
         return print_json(run);
     }
@@ -253,8 +260,10 @@ static void release(struct run *run) {
 
 // Defaults of sampling are those of llama.cpp, which users know.
 int cmd_run(int argc, char **argv) {
-    struct options o = {
-        .language = LANGUAGE_DEFAULTS, .n_predict = 128, .sampling = SAMPLING_DEFAULTS};
+    struct options o = {.invocation = {argc, argv},
+                        .language = LANGUAGE_DEFAULTS,
+                        .n_predict = 128,
+                        .sampling = SAMPLING_DEFAULTS};
     struct language_options *l = &o.language;
     const struct option_row rows[] = {
         LANGUAGE_ROWS(*l),

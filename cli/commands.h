@@ -14,6 +14,7 @@ int cmd_cost(int argc, char **argv);       // energy, latency, area; rivals
 int cmd_info(int argc, char **argv);       // what a model file holds
 int cmd_params(int argc, char **argv);     // every parameter
 int cmd_perplexity(int argc, char **argv); // how well a model predicts a text
+int cmd_report(int argc, char **argv);     // results as a page
 int cmd_run(int argc, char **argv);        // a prompt continued
 int cmd_tokenize(int argc, char **argv);   // text to token ids and back
 int cmd_train(int argc, char **argv);      // a model learns a text

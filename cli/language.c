@@ -1,11 +1,13 @@
 // language.c - opening a model for a command
 #include "language.h"
 
+#include <cjson/cJSON.h>
 #include <omp.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
+#include "cost_study.h"
 #include "model/calibration_text.h"
 
 // More is not better: the output is not normalised by the length of the context, so that scalers of
@@ -230,6 +232,19 @@ enum ley_status language_describe(char **text, const struct ley_hardware *hardwa
         return ley_fail(LEY_E_ARGUMENT, "the description of the hardware is too long");
     }
     return LEY_OK;
+}
+
+void language_add_name(struct cJSON *root, const struct language *language) {
+    const struct ley_model_config *config = ley_model_config(language->model);
+    if (*config->name) {
+        cJSON_AddStringToObject(root, "model_name", config->name);
+    }
+}
+
+// Two results are of the same model when this is the same.
+void language_add_shape(struct cJSON *root, const struct language *language) {
+    struct ley_cost_shape shape = cost_shape_of(ley_model_config(language->model));
+    cost_shape_add_json(cJSON_AddObjectToObject(root, "shape"), &shape);
 }
 
 // In the order of layers, so sums have the same bits in every run.

@@ -96,6 +96,10 @@ enum ley_status language_describe(char **text, const struct ley_hardware *hardwa
 enum ley_status language_file_hardware(struct ley_hardware *hardware, bool *has_one,
                                        const struct ley_model_file *file);
 
+// Adds the model's name, when it has one, to a result; or its shape.
+void language_add_name(struct cJSON *root, const struct language *language);
+void language_add_shape(struct cJSON *root, const struct language *language);
+
 // Sum over layers of ledgers[n_layers].
 struct ley_ledger language_total(const struct language *language, const struct ley_ledger *ledgers);
 

@@ -25,6 +25,7 @@ static const struct {
     {"info", cmd_info, "what a model file holds"},
     {"params", cmd_params, "list every hardware parameter with unit, range, default, meaning"},
     {"perplexity", cmd_perplexity, "how well a model predicts a text, on a chip or digitally"},
+    {"report", cmd_report, "one HTML page from the results of other commands"},
     {"run", cmd_run, "continue a prompt with a language model on the simulated chip"},
     {"tokenize", cmd_tokenize, "text to the tokens of a model, or tokens to text"},
     {"train", cmd_train, "a model, or a new one, learns a text, digitally or on a chip"},

@@ -1,6 +1,7 @@
 // session.c - hardware options, errors, progress, Ctrl-C
 #include "session.h"
 
+#include <cjson/cJSON.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,33 @@ enum ley_status session_hardware(struct ley_hardware *hardware,
         LEY_TRY(ley_params_set_pair(ley_hardware_params(), hardware, options->set.text[i]));
     }
     return LEY_OK;
+}
+
+// A word that means nothing special to a shell goes without quotes. A quote inside quotes ends
+// them, stands escaped, and begins them again.
+static void add_word(struct ley_markup *line, const char *word) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_-+=./:,@%";
+    if (*word && strspn(word, plain) == strlen(word)) {
+        ley_markup_format(line, " %s", word);
+        return;
+    }
+    ley_markup_format(line, " '");
+    for (; *word; word++) {
+        ley_markup_format(line, *word == '\'' ? "'\\''" : "%c", *word);
+    }
+    ley_markup_format(line, "'");
+}
+
+void session_add_origin(struct cJSON *root, const struct invocation *invocation) {
+    struct ley_markup line = {0};
+    ley_markup_format(&line, "leyden");
+    for (int i = 0; i < invocation->argc; i++) {
+        add_word(&line, invocation->argv[i]);
+    }
+    cJSON_AddStringToObject(root, "leyden", LEYDEN_VERSION);
+    cJSON_AddStringToObject(root, "command", line.n ? line.text : "leyden");
+    ley_markup_destroy(&line);
 }
 
 // What the user can mend is 2; what the machine lacks, or what came to nothing, is 1.

@@ -5,6 +5,18 @@
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
+struct cJSON;
+
+// What the user typed: argv[0] is the name of the command.
+struct invocation {
+    int argc;
+    char **argv;
+};
+
+// Adds to a result who made it and how: "leyden", the version, and "command", a line that a shell
+// takes as it is.
+void session_add_origin(struct cJSON *root, const struct invocation *invocation);
+
 // Options that choose a hardware: name or file, overrides.
 struct hardware_options {
     // a preset, a path, or for models "digital"

@@ -1,16 +1,22 @@
 // trace_files.c - a window into chosen heads while a model runs
 #include "trace_files.h"
 
+#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "trace_summary.h"
+
 // Owns all arrays; layers that were not chosen cost one zeroed struct.
 struct trace_files {
     const struct language *language;
+    const char *hw; // as it was named
     struct ley_outdir *outdir;
     int n_layers;
     struct ley_attention_trace *layer; // [n_layers]; all NULL inside where not chosen
+    float **input;                     // [n_layers] rows of q, k, v (tokens, Q + 2 K); or NULL
+    struct ley_observer observer;      // fills them
     int n_heads;
     int *head; // [n_heads] chosen query heads
 };
@@ -58,6 +64,28 @@ static enum ley_status create_layer(struct ley_attention_trace *trace,
     return is_ready ? LEY_OK : ley_fail_memory("the trace of a layer", n_heads * T, T * 16);
 }
 
+// A row of q, k and v of one token.
+static size_t input_bytes(const struct ley_model_config *config) {
+    return (size_t)((config->n_heads + 2 * config->n_kv_heads) * config->head_dim) * sizeof(float);
+}
+
+// Copies the rows of a traced layer, each as q, k, v side by side.
+static void see_layer(void *context, const struct ley_observation *seen) {
+    const struct trace_files *trace = context;
+    float *to = trace->input[seen->layer];
+    size_t n_q = (size_t)(seen->n_query_heads * seen->head_dim);
+    size_t n_k = (size_t)(seen->n_kv_heads * seen->head_dim);
+    if (!to) {
+        return;
+    }
+    to += (size_t)seen->first_token * (n_q + 2 * n_k);
+    for (int64_t t = 0; t < seen->n_tokens; t++, to += n_q + 2 * n_k) {
+        memcpy(to, seen->q + t * seen->stride, n_q * sizeof *to);
+        memcpy(to + n_q, seen->k + t * seen->stride, n_k * sizeof *to);
+        memcpy(to + n_q + n_k, seen->v + t * seen->stride, n_k * sizeof *to);
+    }
+}
+
 // Heads are chosen when writing only: the attention traces a layer whole.
 static enum ley_status choose(struct trace_files *trace, const struct trace_options *options,
                               int64_t n_tokens) {
@@ -81,6 +109,10 @@ static enum ley_status choose(struct trace_files *trace, const struct trace_opti
         // A layer named twice is made once.
         if (!trace->layer[layers[i]].s) {
             status = create_layer(&trace->layer[layers[i]], trace->language, n_tokens);
+            trace->input[layers[i]] = ley_alloc((size_t)n_tokens, input_bytes(config));
+        }
+        if (status == LEY_OK && !trace->input[layers[i]]) {
+            status = ley_fail_memory("the trace", (size_t)n_tokens, input_bytes(config));
         }
     }
     ley_free(layers);
@@ -104,10 +136,13 @@ enum ley_status trace_files_create(struct trace_files **trace, const struct trac
     }
     *trace = made; // the caller destroys it, also after a failure
     made->language = language;
+    made->hw = options->hw;
     made->n_layers = config->n_layers;
     made->layer = ley_alloc((size_t)config->n_layers, sizeof *made->layer);
     made->head = ley_alloc((size_t)config->n_heads, sizeof *made->head);
-    if (!made->layer || !made->head) {
+    made->input = ley_alloc((size_t)config->n_layers, sizeof *made->input);
+    made->observer = (struct ley_observer){see_layer, made};
+    if (!made->layer || !made->head || !made->input) {
         return ley_fail_memory("the trace", (size_t)config->n_layers, sizeof *made->layer);
     }
     LEY_TRY(choose(made, options, n_tokens));
@@ -117,6 +152,10 @@ enum ley_status trace_files_create(struct trace_files **trace, const struct trac
 // Indexed by layer, like the ledgers of a feed.
 const struct ley_attention_trace *trace_files_arrays(const struct trace_files *trace) {
     return trace ? trace->layer : NULL;
+}
+
+const struct ley_observer *trace_files_observer(const struct trace_files *trace) {
+    return trace ? &trace->observer : NULL;
 }
 
 // One array to write: blocks of `n_rows` rows of `width` values, laid out for the trace's tokens.
@@ -187,11 +226,78 @@ static enum ley_status write_layer(const struct trace_files *trace, int layer, i
     return LEY_OK;
 }
 
+// The summary of one layer, added to `list`.
+static enum ley_status summarise(struct cJSON *list, const struct trace_files *trace, int layer,
+                                 int64_t n_tokens) {
+    const struct ley_attention *attention = ley_model_attention(trace->language->model, layer);
+    const struct ley_attention_shape *shape = &attention->shape;
+    const float *rows = trace->input[layer];
+    int64_t D = shape->head_dim, n_q = shape->n_query_heads * D, n_k = shape->n_kv_heads * D;
+    struct ley_heads heads = {.f32 = rows, .head = D, .token = n_q + 2 * n_k};
+    struct trace_layer traced = {.attention = attention,
+                                 .trace = &trace->layer[layer],
+                                 .q = heads,
+                                 .k = heads,
+                                 .v = heads,
+                                 .n_tokens = n_tokens};
+    struct cJSON *summary;
+    traced.k.f32 = rows + n_q;
+    traced.v.f32 = rows + n_q + n_k;
+    LEY_TRY(trace_summary(&summary, &traced));
+    cJSON_AddItemToArray(list, summary);
+    cJSON_AddNumberToObject(summary, "layer", layer);
+    return LEY_OK;
+}
+
+// Prints trace.json into the folder; `root` is what it says.
+static enum ley_status write_text(const struct trace_files *trace, const struct cJSON *root) {
+    FILE *file;
+    char *text = cJSON_Print(root);
+    if (!text) {
+        return ley_fail_memory("trace.json", 1, 1);
+    }
+    enum ley_status status = ley_outdir_open(&file, trace->outdir, "trace.json");
+    if (status == LEY_OK) {
+        fprintf(file, "%s\n", text);
+        status = ley_outdir_close(trace->outdir, file);
+    }
+    free(text);
+    return status;
+}
+
+static enum ley_status write_summary(const struct trace_files *trace, int64_t n_tokens,
+                                     const struct invocation *invocation) {
+    const struct language *language = trace->language;
+    struct cJSON *root = cJSON_CreateObject();
+    session_add_origin(root, invocation);
+    language_add_name(root, language);
+    language_add_shape(root, language);
+    cJSON_AddStringToObject(root, "scalers", language->scaler_origin);
+    cJSON_AddStringToObject(root, "hw", trace->hw);
+    cJSON_AddNumberToObject(root, "tokens", (double)n_tokens);
+    struct cJSON *list = cJSON_AddArrayToObject(root, "trace");
+    enum ley_status status = LEY_OK;
+    for (int layer = 0; status == LEY_OK && layer < trace->n_layers; layer++) {
+        if (trace->layer[layer].s) {
+            status = summarise(list, trace, layer, n_tokens);
+        }
+    }
+    cJSON_AddItemToObject(root, "hardware",
+                          ley_params_json(ley_hardware_params(), &language->hardware));
+    if (status == LEY_OK) {
+        status = write_text(trace, root);
+    }
+    cJSON_Delete(root);
+    return status;
+}
+
 // Layers that were chosen are those with arrays. One commit for all files.
-enum ley_status trace_files_write(const struct trace_files *trace, int64_t n_tokens) {
+enum ley_status trace_files_write(const struct trace_files *trace, int64_t n_tokens,
+                                  const struct invocation *invocation) {
     if (!trace) {
         return LEY_OK;
     }
+    LEY_TRY(write_summary(trace, n_tokens, invocation));
     for (int layer = 0; layer < trace->n_layers; layer++) {
         if (trace->layer[layer].s) {
             LEY_TRY(write_layer(trace, layer, n_tokens));
@@ -212,6 +318,10 @@ void trace_files_destroy(struct trace_files *trace) {
             ley_free(all[i]);
         }
     }
+    for (int layer = 0; trace->input && layer < trace->n_layers; layer++) {
+        ley_free(trace->input[layer]);
+    }
+    ley_free(trace->input);
     ley_free(trace->layer);
     ley_free(trace->head);
     ley_outdir_destroy(trace->outdir);

@@ -6,6 +6,7 @@ struct trace_options {
     const char *folder; // NULL: no trace
     const char *layers; // "0,5,29"; NULL: "0"
     const char *heads;  // query heads; NULL: all
+    const char *hw;     // name of the hardware, for trace.json
 };
 
 struct trace_files;
@@ -18,9 +19,16 @@ enum ley_status trace_files_create(struct trace_files **trace, const struct trac
 // One struct per layer of the model, for struct ley_feed; NULL when there is no trace.
 const struct ley_attention_trace *trace_files_arrays(const struct trace_files *trace);
 
+// Notes what goes into the layers that are traced, for struct ley_feed; NULL when there is no
+// trace.
+const struct ley_observer *trace_files_observer(const struct trace_files *trace);
+
 // Writes what the first n_tokens tokens left: layerNN_S.npy and phi.npy (heads, T, T), A.npy
-// (heads, tiles, T, D), q_code.npy (heads, T, D), out_code.npy (heads, tiles, T, D).
-enum ley_status trace_files_write(const struct trace_files *trace, int64_t n_tokens);
+// (heads, tiles, T, D), q_code.npy (heads, T, D), out_code.npy (heads, tiles, T, D); and
+// trace.json, which describes the run and sums all heads up in histograms and errors by age
+// (trace_summary.h).
+enum ley_status trace_files_write(const struct trace_files *trace, int64_t n_tokens,
+                                  const struct invocation *invocation);
 
 // NULL is accepted.
 void trace_files_destroy(struct trace_files *trace);
