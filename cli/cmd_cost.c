@@ -21,13 +21,13 @@ static const struct command command = {
     "and\n"
     "prices (price.*, area.*, digital.*; docs/TECHNOLOGY.md)."};
 
-static enum ley_status print(const struct cost_study *study, const char *explain, bool json,
-                             bool csv) {
+static enum ley_status print(const struct cost_study *study, const struct invocation *invocation,
+                             const char *explain, bool json, bool csv) {
     if (explain) {
         return ley_figures_explain(stdout, study->figures, explain);
     }
     if (json) {
-        return cost_print_json(study);
+        return cost_print_json(study, invocation);
     }
     if (csv) {
         cost_print_csv(study);
@@ -62,7 +62,7 @@ int cmd_cost(int argc, char **argv) {
     struct cost_study study = {0};
     enum ley_status status = cost_study_create(&study, &o);
     if (status == LEY_OK) {
-        status = print(&study, explain, json, csv);
+        status = print(&study, &(struct invocation){argc, argv}, explain, json, csv);
     }
     cost_study_destroy(&study);
     return status == LEY_OK ? EXIT_OK : session_fail("cost", status);

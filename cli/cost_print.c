@@ -260,12 +260,13 @@ static void add_rival(const struct cost_study *study, const char *name, void *co
 }
 
 // Headline keys first; groups repeat figures for those who want no list.
-static struct cJSON *make_json(const struct cost_study *study) {
+static struct cJSON *make_json(const struct cost_study *study,
+                               const struct invocation *invocation) {
     static const char *const head[] = {"latency_per_layer_s", "latency_per_token_s",
                                        "energy_per_head_j",   "energy_per_layer_j",
                                        "energy_per_token_j",  "area_per_head_m2"};
     struct cJSON *root = cJSON_CreateObject();
-    cJSON_AddStringToObject(root, "leyden", LEYDEN_VERSION);
+    session_add_origin(root, invocation);
     cJSON_AddStringToObject(root, "hw", study->hw_name);
     cJSON_AddStringToObject(root, "technology", study->technology_name);
     cJSON_AddStringToObject(root, "model", study->shape_name);
@@ -295,8 +296,9 @@ static struct cJSON *make_json(const struct cost_study *study) {
 }
 
 // NULL parts of cJSON pass through to the one check.
-enum ley_status cost_print_json(const struct cost_study *study) {
-    struct cJSON *root = make_json(study);
+enum ley_status cost_print_json(const struct cost_study *study,
+                                const struct invocation *invocation) {
+    struct cJSON *root = make_json(study, invocation);
     char *text = cJSON_Print(root);
     cJSON_Delete(root);
     if (!text) {

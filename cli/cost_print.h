@@ -7,9 +7,10 @@
 // Tables with SI prefixes.
 void cost_print_text(const struct cost_study *study);
 
-// Headline numbers, breakdown, retention, whole token, baselines, and every figure with formula
-// and source.
-enum ley_status cost_print_json(const struct cost_study *study);
+// What was typed, headline numbers, breakdown, retention, whole token, baselines, and every figure
+// with formula and source.
+enum ley_status cost_print_json(const struct cost_study *study,
+                                const struct invocation *invocation);
 
 // One row a figure: key, value, unit, low, high, formula, source.
 void cost_print_csv(const struct cost_study *study);
