@@ -3,13 +3,16 @@
 // A table is offered when both the CPU and the operating system have what it needs; AMX also needs
 // a permission that Linux gives a process on request.
 #define _DEFAULT_SOURCE // syscall
-#include <cpuid.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "kernel/element_impl.h"
+
+#ifdef LEY_VECTORS
+#include <cpuid.h>
+#endif
 
 // The slots of one instruction set; dot, score and turn are named apart: not all are element.c's.
 #define LEY_TABLE(level, dot_name, score_name, turn_name, isa_name)                                \
@@ -27,12 +30,14 @@
         .turn = turn_name,                                                                         \
     }
 
-// ORDER ley_isa
+// ORDER ley_isa. LEY_VECTORS: the build has the others.
 static const struct ley_kernels tables[LEY_N_ISAS] = {
     LEY_TABLE(LEY_ISA_SCALAR, ley_dot_scalar, ley_score_scalar, ley_turn_scalar, scalar),
+#ifdef LEY_VECTORS
     LEY_TABLE(LEY_ISA_AVX2, ley_dot_avx2, ley_score_avx2, ley_turn_avx2, avx2),
     LEY_TABLE(LEY_ISA_AVX512, ley_dot_avx512, ley_score_fast_avx512, ley_turn_fast_avx512, avx512),
     LEY_TABLE(LEY_ISA_AMX, ley_dot_amx, ley_score_fast_avx512, ley_turn_fast_avx512, avx512),
+#endif
 };
 
 // ORDER ley_isa
@@ -52,6 +57,7 @@ bool ley_isa_find(enum ley_isa *isa, const char *name) {
     return false;
 }
 
+#ifdef LEY_VECTORS
 // Leaf 7 says what the CPU has (EDX bits 24 and 25: tiles, int8), Linux whether we may use tiles:
 // ARCH_REQ_XCOMP_PERM for state component 18, the tile data. Asking again is harmless.
 static bool has_amx(void) {
@@ -76,6 +82,12 @@ static bool has(enum ley_isa isa) {
         return true;
     }
 }
+#else
+// Plain loops run everywhere.
+static bool has(enum ley_isa isa) {
+    return isa == LEY_ISA_SCALAR;
+}
+#endif
 
 const struct ley_kernels *ley_kernels_get(enum ley_isa isa) {
     return has(isa) ? &tables[isa] : NULL;

@@ -102,12 +102,14 @@ static void check_dot(uint64_t seed, struct ley_dot dot) {
         assert_memory_equal(got, want, n_c);
         check_guard(got, n_c);
     }
+#ifdef LEY_VECTORS
     if (ley_kernels_get(LEY_ISA_AVX512)) {
         memcpy(got, first, n_c);
         ley_dot_amx_emulated(&dot);
         assert_memory_equal(got, want, n_c);
         check_guard(got, n_c);
     }
+#endif
     ley_free(first);
     ley_free(a);
     ley_free(code);
