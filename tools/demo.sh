@@ -35,9 +35,14 @@ show_model() {
         "$leyden" run -m "$file" --hw $hw --temp 0 -n 48 -p "$prompt"
         "$leyden" perplexity -m "$file" --hw $hw --ctx 256 -f "$text" 2>/dev/null
     done
+    adapter=$root/adapters/smollm2-135m-instruct.paper.gguf
     echo
-    echo "Text from analog attention is poor here: these scalers are calibrated, the model is not"
-    echo "adapted to the chip. Adaptation is the next thing Leyden will learn."
+    echo "== paper, adapted (low-rank changes learned from the model's own digital self)"
+    "$leyden" run -m "$model" --adapter "$adapter" --hw paper --temp 0 -n 48 -p "$prompt"
+    "$leyden" perplexity -m "$model" --adapter "$adapter" --hw paper --ctx 256 -f "$text" 2>/dev/null
+    echo
+    echo "The adapter stands at the beginning of its curve: docs/ADAPTATION.md says where, and"
+    echo "tools/adapt_smollm2.sh goes on."
 }
 
 show_vectors() {
