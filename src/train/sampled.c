@@ -168,8 +168,10 @@ static enum ley_status open_groups(FILE **file, int64_t *n_groups, const char *p
         *file = fopen(path, "w+b");
         is_ours = *file && fwrite(&want, sizeof want, 1, *file) == 1 && fflush(*file) == 0;
     }
+    // A whole file is left untouched: only a group cut short is cut off.
     off_t end = (off_t)sizeof want + (off_t)(*n_groups * size);
-    if (!is_ours || ftruncate(fileno(*file), end) != 0 || fseeko(*file, end, SEEK_SET) != 0) {
+    bool is_cut = is_ours && ftello(*file) != end && ftruncate(fileno(*file), end) != 0;
+    if (!is_ours || is_cut || fseeko(*file, end, SEEK_SET) != 0) {
         enum ley_status status = ley_fail(LEY_E_IO, "cannot write %s: %s", path, strerror(errno));
         if (*file) {
             fclose(*file);

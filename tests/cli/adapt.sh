@@ -72,9 +72,9 @@ expect 2 "must be the same" adapt x.gguf --adapter a.gguf --rank 3
 
 # data of its own, kept and used again
 check "data self" adapt self.gguf --data self --cache self.tokens
-ls -l self.tokens >before.txt
+stat -c '%i %y' self.tokens >before.txt
 check "data self again" adapt self2.gguf --data self --cache self.tokens
-ls -l self.tokens >after.txt
+stat -c '%i %y' self.tokens >after.txt
 same "sampled text was made again" before.txt after.txt
 same "the same text gives another adapter" self.gguf self2.gguf
 
