@@ -178,14 +178,7 @@ static enum ley_status print_json(const struct result *result, const struct lang
     cJSON_AddNumberToObject(root, "perplexity_stderr", error_of(result));
     add_positions(root, result, o->n_ctx);
     account_add_json(root, &account, language);
-    char *text = cJSON_Print(root);
-    cJSON_Delete(root);
-    if (!text) {
-        return ley_fail_memory("JSON text", 1, 1);
-    }
-    printf("%s\n", text);
-    free(text);
-    return LEY_OK;
+    return session_print_json(root);
 }
 
 // For people, the perplexity on stdout.

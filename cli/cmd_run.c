@@ -209,14 +209,7 @@ static enum ley_status print_json(const struct run *run) {
         cJSON_AddStringToObject(root, "trace_folder", run->options->trace.folder);
     }
     account_add_json(root, &run->account, &run->language);
-    char *text = cJSON_Print(root);
-    cJSON_Delete(root);
-    if (!text) {
-        return ley_fail_memory("JSON text", 1, 1);
-    }
-    printf("%s\n", text);
-    free(text);
-    return LEY_OK;
+    return session_print_json(root);
 }
 
 // After Ctrl-C too: what was measured by then is written.

@@ -4,7 +4,6 @@
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 // Four digits are more than prices are known to.
@@ -295,18 +294,9 @@ static struct cJSON *make_json(const struct cost_study *study,
     return root;
 }
 
-// NULL parts of cJSON pass through to the one check.
 enum ley_status cost_print_json(const struct cost_study *study,
                                 const struct invocation *invocation) {
-    struct cJSON *root = make_json(study, invocation);
-    char *text = cJSON_Print(root);
-    cJSON_Delete(root);
-    if (!text) {
-        return ley_fail_memory("JSON text", 1, 1);
-    }
-    printf("%s\n", text);
-    free(text);
-    return LEY_OK;
+    return session_print_json(make_json(study, invocation));
 }
 
 // A field in quotes, its own quotes doubled.

@@ -11,6 +11,17 @@
 // Set by the signal handler alone; read between pieces of work.
 static volatile sig_atomic_t is_interrupted;
 
+enum ley_status session_print_json(struct cJSON *root) {
+    char *text = cJSON_Print(root);
+    cJSON_Delete(root);
+    if (!text) {
+        return ley_fail_memory("JSON text", 1, 1);
+    }
+    printf("%s\n", text);
+    free(text);
+    return LEY_OK;
+}
+
 // The last of several --set for one key wins.
 enum ley_status session_hardware(struct ley_hardware *hardware,
                                  const struct hardware_options *options) {

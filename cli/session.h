@@ -17,6 +17,9 @@ struct invocation {
 // takes as it is.
 void session_add_origin(struct cJSON *root, const struct invocation *invocation);
 
+// Prints a result on stdout and deletes it; NULL parts of cJSON come through to the one check here.
+enum ley_status session_print_json(struct cJSON *root);
+
 // Options that choose a hardware: name or file, overrides.
 struct hardware_options {
     // a preset, a path, or for models "digital"
