@@ -142,16 +142,9 @@ enum ley_status ley_net_pack(struct ley_net *net) {
     return LEY_OK;
 }
 
-// Hands out pieces of one block, each on a cache line; with no block it only counts.
-struct cutter {
-    float *block;
-    size_t n;
-};
-
-static float *cut(struct cutter *cutter, int64_t n) {
-    float *piece = cutter->block ? cutter->block + cutter->n : NULL;
-    cutter->n += ((size_t)n + 15) / 16 * 16;
-    return piece;
+// The next n floats of a block.
+static float *cut(float *block, size_t *at, int64_t n) {
+    return ley_cut(block, at, (size_t)n * sizeof(float));
 }
 
 // Scratch of softmax attention, forward and back, which are never in use together.
@@ -171,29 +164,29 @@ static int64_t score_floats(const struct ley_net *net, int64_t n_tokens, int n_t
 // Sets every pointer of `a` from one block; called first without a block, for the size.
 static size_t lay_out(struct ley_net_activations *a, const struct ley_net *net, float *block) {
     const struct ley_model_config *config = &net->parameters.config;
-    struct cutter c = {block, 0};
+    size_t at = 0;
     int64_t R = a->n_batch * a->n_tokens, C = config->d_model, F = config->d_ff;
     int64_t Q = ley_width_q(config), K = ley_width_k(config);
     int64_t n_logits = (R < net->n_loss_rows ? R : net->n_loss_rows) * config->n_vocab;
-    a->x = cut(&c, (config->n_layers + 1) * R * C);
-    a->h = cut(&c, R * C);
-    a->qkv = cut(&c, R * (Q + 2 * K));
-    a->attended = cut(&c, R * Q);
-    a->middle = cut(&c, R * C);
-    a->g = cut(&c, R * C);
-    a->ffn_in = cut(&c, R * F * (config->activation == LEY_SWIGLU ? 2 : 1));
-    a->active = cut(&c, R * F);
-    a->dx = cut(&c, R * C);
-    a->dh = cut(&c, R * C);
-    a->dqkv = cut(&c, R * (Q + 2 * K));
-    a->dattended = cut(&c, R * Q);
-    a->dactive = cut(&c, R * F);
-    a->turn = cut(&c, net->model->rotary ? a->n_tokens * config->rope_dim : 0);
-    a->statistics = (double *)(void *)cut(&c, 2 * 2 * R); // two floats make a double
-    a->scores = cut(&c, score_floats(net, a->n_tokens, a->n_threads));
-    a->logits = cut(&c, n_logits);
-    a->teacher = cut(&c, n_logits);
-    return c.n;
+    a->x = cut(block, &at, (config->n_layers + 1) * R * C);
+    a->h = cut(block, &at, R * C);
+    a->qkv = cut(block, &at, R * (Q + 2 * K));
+    a->attended = cut(block, &at, R * Q);
+    a->middle = cut(block, &at, R * C);
+    a->g = cut(block, &at, R * C);
+    a->ffn_in = cut(block, &at, R * F * (config->activation == LEY_SWIGLU ? 2 : 1));
+    a->active = cut(block, &at, R * F);
+    a->dx = cut(block, &at, R * C);
+    a->dh = cut(block, &at, R * C);
+    a->dqkv = cut(block, &at, R * (Q + 2 * K));
+    a->dattended = cut(block, &at, R * Q);
+    a->dactive = cut(block, &at, R * F);
+    a->turn = cut(block, &at, net->model->rotary ? a->n_tokens * config->rope_dim : 0);
+    a->statistics = (double *)(void *)cut(block, &at, 2 * 2 * R); // two floats make a double
+    a->scores = cut(block, &at, score_floats(net, a->n_tokens, a->n_threads));
+    a->logits = cut(block, &at, n_logits);
+    a->teacher = cut(block, &at, n_logits);
+    return at / sizeof(float);
 }
 
 // Activations hold nothing between passes, so growing throws the old ones away.
