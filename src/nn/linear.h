@@ -57,6 +57,12 @@ LEY_MUST_CHECK enum ley_status ley_linear_backward_weights(float *dw, struct ley
                                                            const float *x, int64_t n_rows,
                                                            int n_out, int n_in);
 
+// c (n_rows, n_columns) += scale a b, a (n_rows, depth), b (depth, n_columns), in float32: chains
+// of fused multiply-adds over the depth, the same bits on every instruction set and in any pieces
+// of rows.
+void ley_add_product(float *c, const float *a, const float *b, float scale, int64_t n_rows,
+                     int64_t n_columns, int depth);
+
 // db[n_out] += sum over rows of dy, in row order, in double.
 void ley_linear_backward_bias(float *db, const float *dy, int64_t dy_stride, int64_t n_rows,
                               int n_out);

@@ -169,6 +169,38 @@ static void test_bf16_rounds_half_to_even(void **state) {
     assert_true(isnan(out[6]));
 }
 
+// Widths that are and are not whole vectors, more terms than are scaled at a time; any piece of the
+// rows has the same bits.
+static void test_add_product(void **state) {
+    (void)state;
+    static const int columns[] = {1, 16, 48, 61}, depths[] = {1, 32, 150};
+    enum { ROWS = 70 };
+    for (int i = 0; i < 4 * 3; i++) {
+        int n = columns[i % 4], depth = depths[i / 4];
+        size_t n_c = (size_t)(ROWS * n);
+        float *a = random_floats((size_t)(ROWS * depth), 7);
+        float *b = random_floats((size_t)(depth * n), 8), *c = random_floats(n_c, 9);
+        float *start = random_floats(n_c, 9), *pieces = random_floats(n_c, 9);
+        ley_add_product(c, a, b, 0.5f, ROWS, n, depth);
+        for (int r = 0; r < ROWS; r += 7) {
+            ley_add_product(pieces + r * n, a + r * depth, b, 0.5f, 7, n, depth);
+        }
+        assert_memory_equal(pieces, c, n_c * sizeof *c);
+        for (int at = 0; at < ROWS * n; at++) {
+            double want = (double)start[at];
+            for (int k = 0; k < depth; k++) {
+                want += 0.5 * (double)a[at / n * depth + k] * (double)b[k * n + at % n];
+            }
+            assert_true(fabs((double)c[at] - want) < 1e-5);
+        }
+        ley_free(a);
+        ley_free(b);
+        ley_free(c);
+        ley_free(start);
+        ley_free(pieces);
+    }
+}
+
 static void test_embedding(void **state) {
     (void)state;
     const float rows[] = {1, 2, 3, 4.00390625f, 5, 6}; // (2, 3)
@@ -195,6 +227,7 @@ int main(void) {
         cmocka_unit_test(test_linear_read_returns_weights),
         cmocka_unit_test(test_engine_names),
         cmocka_unit_test(test_bf16_rounds_half_to_even),
+        cmocka_unit_test(test_add_product),
         cmocka_unit_test(test_embedding),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
