@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 // A cache line, and the widest vector register.
 enum { ALIGNMENT = 64, TAIL = 64 };
@@ -27,6 +28,12 @@ void *ley_alloc(size_t n_items, size_t item_bytes) {
 // A function of our own, so that tests can count and fail allocations (test_fault.c).
 void ley_free(void *block) {
     free(block);
+}
+
+// Pages of the whole machine: limits of a container are not seen.
+size_t ley_physical_memory(void) {
+    long n_pages = sysconf(_SC_PHYS_PAGES), n_bytes = sysconf(_SC_PAGESIZE);
+    return n_pages > 0 && n_bytes > 0 ? (size_t)n_pages * (size_t)n_bytes : 0;
 }
 
 enum ley_status ley_fail_memory(const char *what, size_t n_items, size_t item_bytes) {

@@ -22,6 +22,9 @@ void ley_free(void *block);
 // only measures and returns NULL: the same code lays memory out and finds its size.
 void *ley_cut(void *block, size_t *at, size_t n);
 
+// Bytes of memory that this machine has; 0: unknown.
+size_t ley_physical_memory(void);
+
 // The status of a failed ley_alloc: says what was wanted and how large it was.
 enum ley_status ley_fail_memory(const char *what, size_t n_items, size_t item_bytes);
 

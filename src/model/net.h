@@ -3,9 +3,10 @@
 //
 //     create; loop: gradient (any number of batches, summed); optimiser changes the values; pack
 //
-// Only the input of each layer is kept on the way forward; on the way back a layer is computed
-// again before its gradients are. Attention is digital softmax until set otherwise. Everything is
-// summed in an order that does not depend on the number of threads.
+// What layers compute on the way forward is kept for the way back where memory allows; else only
+// their inputs are, and a layer is computed again before its gradients are. Attention is digital
+// softmax until set otherwise. Everything is summed in an order that does not depend on the number
+// of threads.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -27,9 +28,9 @@ struct ley_observation; // model/state.h
 struct ley_attention_pass {
     // Writes seen->out, which is the same pointer as `out`.
     enum ley_status (*forward)(void *context, float *out, const struct ley_observation *seen);
-    // Writes the gradients by q, k and v, laid out like these, from dout, that by out. Called right
-    // after `forward` of the same rows, so what that left in `context` still holds. May add to the
-    // gradients of parameters of its own.
+    // Writes the gradients by q, k and v, laid out like these, from dout, that by out. `seen` is as
+    // `forward` left it, but the context may have run other rows since. May add to the gradients of
+    // parameters of its own.
     enum ley_status (*backward)(void *context, float *dq, float *dk, float *dv, const float *dout,
                                 const struct ley_observation *seen);
     void *context; // borrowed
@@ -78,6 +79,16 @@ struct ley_model *ley_net_model(struct ley_net *net);
 
 // Packs the values anew.
 LEY_MUST_CHECK enum ley_status ley_net_pack(struct ley_net *net);
+
+// The same where only tensors that train have changed since: after the step of an optimiser.
+void ley_net_pack_trained(struct ley_net *net);
+
+// Whether layers are computed again on the way back: values are the same bits, only memory and time
+// differ. AUTO: when keeping them would take more than a quarter of the machine's memory.
+enum ley_recompute { LEY_RECOMPUTE_AUTO, LEY_RECOMPUTE_ALWAYS, LEY_RECOMPUTE_NEVER };
+
+// From the next batch on; AUTO until set.
+void ley_net_set_recompute(struct ley_net *net, enum ley_recompute recompute);
 
 // Takes another attention, whose struct is copied; NULL: softmax.
 void ley_net_set_attention(struct ley_net *net, const struct ley_attention_pass *attention);

@@ -18,6 +18,7 @@ enum { ROWS_WORTH_THREADS = 16 };
 static struct ley_observation observe(const struct ley_net *net, int l) {
     const struct ley_model_config *config = &net->parameters.config;
     const struct ley_net_activations *a = &net->a;
+    const struct ley_net_inside *in = ley_net_inside(net, l);
     int64_t Q = ley_width_q(config), K = ley_width_k(config);
     return (struct ley_observation){
         .layer = l,
@@ -26,11 +27,11 @@ static struct ley_observation observe(const struct ley_net *net, int l) {
         .n_query_heads = config->n_heads,
         .n_kv_heads = config->n_kv_heads,
         .head_dim = config->head_dim,
-        .q = a->qkv,
-        .k = a->qkv + Q,
-        .v = a->qkv + Q + K,
+        .q = in->qkv,
+        .k = in->qkv + Q,
+        .v = in->qkv + Q + K,
         .stride = Q + 2 * K,
-        .out = a->attended,
+        .out = in->attended,
     };
 }
 
@@ -106,14 +107,14 @@ static void rotate(float *qkv, const struct ley_net *net, bool is_backward) {
 enum ley_status ley_net_attention_forward(struct ley_net *net, int l, const float *x) {
     const struct ley_model *model = net->model;
     const struct ley_layer *weights = &model->layer[l];
-    const struct ley_net_activations *a = &net->a;
-    int64_t n_rows = a->n_batch * a->n_tokens;
-    ley_norm_forward(a->h, x, model, &weights->attention_norm, n_rows);
-    ley_linear_forward(a->qkv, weights->qkv, a->h, n_rows);
-    rotate(a->qkv, net, false);
+    const struct ley_net_inside *in = ley_net_inside(net, l);
+    int64_t n_rows = net->a.n_batch * net->a.n_tokens;
+    ley_norm_forward(in->h, x, model, &weights->attention_norm, n_rows);
+    ley_linear_forward(in->qkv, weights->qkv, in->h, n_rows);
+    rotate(in->qkv, net, false);
     const struct ley_observation seen = observe(net, l);
-    LEY_TRY(net->attention.forward(net->attention.context, a->attended, &seen));
-    ley_linear_forward(a->dh, weights->attention_out, a->attended, n_rows);
+    LEY_TRY(net->attention.forward(net->attention.context, in->attended, &seen));
+    ley_linear_forward(net->a.dh, weights->attention_out, in->attended, n_rows);
     return LEY_OK;
 }
 
@@ -121,14 +122,15 @@ void ley_net_feed_forward(float *y, struct ley_net *net, int l, const float *x) 
     const struct ley_model *model = net->model;
     const struct ley_layer *weights = &model->layer[l];
     const struct ley_net_activations *a = &net->a;
+    const struct ley_net_inside *in = ley_net_inside(net, l);
     int64_t n_rows = a->n_batch * a->n_tokens, n = n_rows * model->config.d_model;
-    memcpy(a->middle, x, (size_t)n * sizeof *x);
-    ley_add(a->middle, a->dh, n);
-    ley_norm_forward(a->g, a->middle, model, &weights->ffn_norm, n_rows);
-    ley_linear_forward(a->ffn_in, weights->ffn_in, a->g, n_rows);
-    ley_activation_forward(a->active, a->ffn_in, &model->config, n_rows);
-    ley_linear_forward(a->dh, weights->ffn_out, a->active, n_rows);
-    memcpy(y, a->middle, (size_t)n * sizeof *y);
+    memcpy(in->middle, x, (size_t)n * sizeof *x);
+    ley_add(in->middle, a->dh, n);
+    ley_norm_forward(in->g, in->middle, model, &weights->ffn_norm, n_rows);
+    ley_linear_forward(in->ffn_in, weights->ffn_in, in->g, n_rows);
+    ley_activation_forward(in->active, in->ffn_in, &model->config, n_rows);
+    ley_linear_forward(a->dh, weights->ffn_out, in->active, n_rows);
+    memcpy(y, in->middle, (size_t)n * sizeof *y);
     ley_add(y, a->dh, n);
 }
 
@@ -160,43 +162,21 @@ static void bias_backward(const struct ley_net *net, const struct ley_stack *sta
     }
 }
 
-// How a weight learns: not at all, itself, or by a low-rank change.
-enum learning { FROZEN, TRAINS, CHANGES };
-
-static enum learning learning_of(const struct ley_net *net, const struct ley_parameter *tensor) {
-    bool is_changed =
-        tensor->weight < LEY_N_WEIGHTS && (net->lora.spec.weights >> tensor->weight & 1) != 0;
-    return tensor->trains ? TRAINS : is_changed ? CHANGES : FROZEN;
-}
-
-// Gradients of n neighbours of a stack that learn alike; dy is that of their columns.
+// Gradients of n neighbours of a stack that train; dy is that of their columns.
 static enum ley_status weights_backward(struct ley_net *net,
                                         const struct ley_parameter *const *tensor, int n,
                                         const float *dy, int64_t dy_stride, const float *x,
                                         int64_t n_rows) {
-    enum learning learning = learning_of(net, tensor[0]);
     int64_t n_out = 0, n_in = tensor[0]->n_columns;
     for (int i = 0; i < n; i++) {
         n_out += tensor[i]->n_rows;
     }
-    if (learning == FROZEN) {
-        return LEY_OK;
-    }
-    float *dw =
-        learning == TRAINS ? net->parameters.gradient + tensor[0]->offset : net->lora.scratch;
-    if (learning == CHANGES) {
-        memset(dw, 0, (size_t)(n_out * n_in) * sizeof *dw);
-    }
-    LEY_TRY(ley_linear_backward_weights(dw, net->model->engine, dy, dy_stride, x, n_rows,
-                                        (int)n_out, (int)n_in));
-    for (int i = 0; learning == CHANGES && i < n; i++) {
-        ley_lora_backward(net, tensor[i]->weight, tensor[i]->layer, dw);
-        dw += tensor[i]->n_rows * n_in;
-    }
-    return LEY_OK;
+    return ley_linear_backward_weights(net->parameters.gradient + tensor[0]->offset,
+                                       net->model->engine, dy, dy_stride, x, n_rows, (int)n_out,
+                                       (int)n_in);
 }
 
-// Weights that stand side by side and learn alike are one product: x is packed once.
+// Weights that stand side by side and train are one product: x is packed once.
 enum ley_status ley_stack_backward(float *dx, struct ley_net *net, const struct ley_stack *stack,
                                    const float *dy, const float *x, int64_t n_rows) {
     const struct ley_parameter *tensor[3];
@@ -209,13 +189,16 @@ enum ley_status ley_stack_backward(float *dx, struct ley_net *net, const struct 
     for (int i = 0; i < stack->n;) {
         int from = i;
         int64_t n = 0;
-        enum learning learning = learning_of(net, tensor[from]);
-        for (; i < stack->n && learning_of(net, tensor[i]) == learning; i++) {
+        bool trains = tensor[from]->trains;
+        for (; i < stack->n && tensor[i]->trains == trains; i++) {
             n += tensor[i]->n_rows;
         }
-        LEY_TRY(weights_backward(net, tensor + from, i - from, dy + first, n_out, x, n_rows));
+        if (trains) {
+            LEY_TRY(weights_backward(net, tensor + from, i - from, dy + first, n_out, x, n_rows));
+        }
         first += n;
     }
+    LEY_TRY(ley_low_rank_backward(net, stack, dy, x, n_rows));
     ley_linear_forward(dx, stack->back, dy, n_rows);
     return LEY_OK;
 }
@@ -241,19 +224,19 @@ void ley_net_norm_backward(float *dx, struct ley_net *net, const struct ley_norm
     }
 }
 
-// a.ffn_in <- its gradient, from that by a.active
-static void activation_backward(const struct ley_net *net, int64_t n_rows) {
+// ffn_in <- its gradient, from dactive, that by active
+static void activation_backward(const struct ley_net *net, float *ffn_in, int64_t n_rows) {
     const struct ley_model_config *config = &net->parameters.config;
-    const struct ley_net_activations *a = &net->a;
+    const float *dactive = net->a.dactive;
     switch (config->activation) {
     case LEY_GELU_TANH:
-        ley_gelu_tanh_backward(a->ffn_in, a->dactive, a->ffn_in, n_rows * config->d_ff);
+        ley_gelu_tanh_backward(ffn_in, dactive, ffn_in, n_rows * config->d_ff);
         break;
     case LEY_GELU_ERF:
-        ley_gelu_erf_backward(a->ffn_in, a->dactive, a->ffn_in, n_rows * config->d_ff);
+        ley_gelu_erf_backward(ffn_in, dactive, ffn_in, n_rows * config->d_ff);
         break;
     case LEY_SWIGLU:
-        ley_swiglu_backward(a->ffn_in, a->dactive, a->ffn_in, n_rows, config->d_ff);
+        ley_swiglu_backward(ffn_in, dactive, ffn_in, n_rows, config->d_ff);
         break;
     }
 }
@@ -261,22 +244,15 @@ static void activation_backward(const struct ley_net *net, int64_t n_rows) {
 // y = middle + Down(activation(Up(norm(middle))))
 static enum ley_status feed_forward_backward(struct ley_net *net, int l) {
     const struct ley_net_activations *a = &net->a;
+    const struct ley_net_inside *in = ley_net_inside(net, l);
     int64_t n_rows = a->n_batch * a->n_tokens;
-    bool has_gate = net->parameters.config.activation == LEY_SWIGLU;
-    const struct ley_stack down = {
-        net->back[l].ffn_out, {LEY_WEIGHT_FFN_DOWN}, {LEY_WEIGHT_FFN_DOWN_BIAS}, 1, l};
-    const struct ley_stack gated = {net->back[l].ffn_in,
-                                    {LEY_WEIGHT_FFN_GATE, LEY_WEIGHT_FFN_UP},
-                                    {LEY_N_WEIGHTS, LEY_WEIGHT_FFN_UP_BIAS},
-                                    2,
-                                    l};
-    const struct ley_stack up = {
-        net->back[l].ffn_in, {LEY_WEIGHT_FFN_UP}, {LEY_WEIGHT_FFN_UP_BIAS}, 1, l};
-    LEY_TRY(ley_stack_backward(a->dactive, net, &down, a->dx, a->active, n_rows));
-    activation_backward(net, n_rows);
-    LEY_TRY(ley_stack_backward(a->dh, net, has_gate ? &gated : &up, a->ffn_in, a->g, n_rows));
+    const struct ley_stack down = ley_net_stack(net, LEY_STACK_FFN_OUT, l);
+    const struct ley_stack up = ley_net_stack(net, LEY_STACK_FFN_IN, l);
+    LEY_TRY(ley_stack_backward(a->dactive, net, &down, a->dx, in->active, n_rows));
+    activation_backward(net, in->ffn_in, n_rows);
+    LEY_TRY(ley_stack_backward(a->dh, net, &up, in->ffn_in, in->g, n_rows));
     ley_net_norm_backward(a->dx, net, &net->model->layer[l].ffn_norm, LEY_WEIGHT_FFN_NORM, l, a->dh,
-                          a->middle, n_rows);
+                          in->middle, n_rows);
     return LEY_OK;
 }
 
@@ -284,21 +260,16 @@ static enum ley_status feed_forward_backward(struct ley_net *net, int l) {
 enum ley_status ley_net_attention_backward(struct ley_net *net, int l, const float *x) {
     const struct ley_model_config *config = &net->parameters.config;
     const struct ley_net_activations *a = &net->a;
+    const struct ley_net_inside *in = ley_net_inside(net, l);
     int64_t n_rows = a->n_batch * a->n_tokens, Q = ley_width_q(config), K = ley_width_k(config);
-    const struct ley_stack out = {
-        net->back[l].attention_out, {LEY_WEIGHT_ATTN_OUT}, {LEY_WEIGHT_ATTN_OUT_BIAS}, 1, l};
-    const struct ley_stack qkv = {
-        net->back[l].qkv,
-        {LEY_WEIGHT_ATTN_Q, LEY_WEIGHT_ATTN_K, LEY_WEIGHT_ATTN_V},
-        {LEY_WEIGHT_ATTN_Q_BIAS, LEY_WEIGHT_ATTN_K_BIAS, LEY_WEIGHT_ATTN_V_BIAS},
-        3,
-        l};
-    LEY_TRY(ley_stack_backward(a->dattended, net, &out, a->dx, a->attended, n_rows));
+    const struct ley_stack out = ley_net_stack(net, LEY_STACK_ATTENTION_OUT, l);
+    const struct ley_stack qkv = ley_net_stack(net, LEY_STACK_QKV, l);
+    LEY_TRY(ley_stack_backward(a->dattended, net, &out, a->dx, in->attended, n_rows));
     const struct ley_observation seen = observe(net, l);
     LEY_TRY(net->attention.backward(net->attention.context, a->dqkv, a->dqkv + Q, a->dqkv + Q + K,
                                     a->dattended, &seen));
     rotate(a->dqkv, net, true);
-    LEY_TRY(ley_stack_backward(a->dh, net, &qkv, a->dqkv, a->h, n_rows));
+    LEY_TRY(ley_stack_backward(a->dh, net, &qkv, a->dqkv, in->h, n_rows));
     ley_net_norm_backward(a->dx, net, &net->model->layer[l].attention_norm, LEY_WEIGHT_ATTN_NORM, l,
                           a->dh, x, n_rows);
     return LEY_OK;

@@ -1,8 +1,4 @@
-// net_lora.c - low-rank changes in a net: packing W_eff, and gradients of A and B
-//
-// The gradient of W_eff is made whole, in scratch memory, by the same product as that of a weight
-// that trains; then dB += s dW A^T and dA += s B^T dW, which cost rank / rows of the batch as much.
-// Each value of dA and dB is summed by one thread in the order of its index.
+// net_lora.c - low-rank changes in a net: their tensors, and W_eff
 #include "model/net_lora.h"
 
 #include <math.h>
@@ -106,23 +102,35 @@ const struct ley_lora_spec *ley_net_lora(const struct ley_net *net) {
     return &net->lora.spec;
 }
 
-static const struct ley_parameter *tensor_of(const struct ley_net *net, char letter,
-                                             enum ley_weight weight, int layer) {
+static struct ley_parameter *tensor_of(const struct ley_net *net, char letter,
+                                       enum ley_weight weight, int layer) {
     char name[LEY_PARAMETER_NAME];
     const struct ley_model_config *config = &net->parameters.config;
     name_tensor(name, letter, ley_weight_info(config, weight).name, layer);
-    const struct ley_parameter *tensor = ley_parameters_named(&net->parameters, name);
+    struct ley_parameter *tensor = ley_parameters_named(&net->parameters, name);
     LEY_ASSERT(tensor);
     return tensor;
 }
 
+struct ley_parameter *const *ley_net_change(const struct ley_net *net, enum ley_weight weight,
+                                            int layer) {
+    return is_changed(&net->lora.spec, weight)
+               ? net->lora.change[layer * LEY_N_WEIGHTS + (int)weight]
+               : NULL;
+}
+
+bool ley_net_change_trains(const struct ley_net *net, enum ley_weight weight, int layer) {
+    struct ley_parameter *const *change = ley_net_change(net, weight, layer);
+    return change && (change[0]->trains || change[1]->trains);
+}
+
 struct ley_lora ley_net_lora_of(const struct ley_net *net, enum ley_weight weight, int layer) {
     const struct ley_lora_spec *spec = &net->lora.spec;
-    if (!is_changed(spec, weight)) {
+    struct ley_parameter *const *change = ley_net_change(net, weight, layer);
+    if (!change) {
         return (struct ley_lora){.a = NULL};
     }
-    const struct ley_parameter *a = tensor_of(net, 'A', weight, layer);
-    const struct ley_parameter *b = tensor_of(net, 'B', weight, layer);
+    const struct ley_parameter *a = change[0], *b = change[1];
     return (struct ley_lora){
         .a = net->parameters.value + a->offset,
         .b = net->parameters.value + b->offset,
@@ -133,65 +141,10 @@ struct ley_lora ley_net_lora_of(const struct ley_net *net, enum ley_weight weigh
     };
 }
 
-// One row of W_eff at a time: the rank's products one after another.
 void ley_lora_add(float *rows, const struct ley_lora *lora, int64_t first_row, int64_t n_rows) {
     LEY_ASSERT(first_row >= 0 && first_row + n_rows <= lora->n_rows);
-#pragma omp parallel for schedule(static) if (n_rows > 1)
-    for (int64_t r = 0; r < n_rows; r++) {
-        float *row = rows + r * lora->n_columns;
-        for (int j = 0; j < lora->rank; j++) {
-            float factor = lora->scale * lora->b[(first_row + r) * lora->rank + j];
-            const float *a = lora->a + j * lora->n_columns;
-            for (int64_t i = 0; i < lora->n_columns; i++) {
-                row[i] += factor * a[i];
-            }
-        }
-    }
-}
-
-// Product of two rows, in lanes of a fixed number: one order on all machines.
-static float dot(const float *x, const float *y, int64_t n) {
-    enum { LANES = 8 };
-    float lane[LANES] = {0}, sum = 0;
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        for (int j = 0; j < LANES; j++) {
-            lane[j] += x[i + j] * y[i + j];
-        }
-    }
-    for (int j = 0; j < LANES; j++) {
-        sum += lane[j];
-    }
-    for (; i < n; i++) {
-        sum += x[i] * y[i];
-    }
-    return sum;
-}
-
-void ley_lora_backward(struct ley_net *net, enum ley_weight weight, int layer, const float *dw) {
-    enum { PIECE = 64 }; // columns of dA in one task
-    const struct ley_lora lora = ley_net_lora_of(net, weight, layer);
-    float *da = net->parameters.gradient + tensor_of(net, 'A', weight, layer)->offset;
-    float *db = net->parameters.gradient + tensor_of(net, 'B', weight, layer)->offset;
-    int64_t n = lora.n_columns;
-#pragma omp parallel for schedule(static)
-    for (int64_t r = 0; r < lora.n_rows; r++) {
-        for (int j = 0; j < lora.rank; j++) {
-            db[r * lora.rank + j] += lora.scale * dot(dw + r * n, lora.a + j * n, n);
-        }
-    }
-#pragma omp parallel for schedule(static)
-    for (int64_t c = 0; c < n; c += PIECE) {
-        int64_t end = c + PIECE < n ? c + PIECE : n;
-        for (int64_t r = 0; r < lora.n_rows; r++) {
-            for (int j = 0; j < lora.rank; j++) {
-                float factor = lora.scale * lora.b[r * lora.rank + j];
-                for (int64_t i = c; i < end; i++) {
-                    da[j * n + i] += factor * dw[r * n + i];
-                }
-            }
-        }
-    }
+    ley_add_product(rows, lora->b + first_row * lora->rank, lora->a, lora->scale, n_rows,
+                    lora->n_columns, lora->rank);
 }
 
 static bool has(void *context, enum ley_weight weight, int layer) {
@@ -228,8 +181,8 @@ const float *ley_net_effective(struct ley_net *net, const struct ley_parameter *
 
 // Values of one A; its B is zero already, or becomes so.
 static void start_change(struct ley_net *net, enum ley_weight weight, int layer) {
-    const struct ley_parameter *a = tensor_of(net, 'A', weight, layer);
-    const struct ley_parameter *b = tensor_of(net, 'B', weight, layer);
+    struct ley_parameter *const *change = ley_net_change(net, weight, layer);
+    const struct ley_parameter *a = change[0], *b = change[1];
     float *value = net->parameters.value + a->offset;
     uint64_t stream = STREAM + (uint64_t)layer * LEY_N_WEIGHTS + weight;
     double most = 1 / sqrt((double)a->n_columns);
@@ -242,23 +195,46 @@ static void start_change(struct ley_net *net, enum ley_weight weight, int layer)
            (size_t)(b->n_rows * b->n_columns) * sizeof *value);
 }
 
-// Scratch holds the gradient of a whole stack: q, k and v, or gate and up.
-static size_t scratch_values(const struct ley_model_config *config) {
-    size_t C = (size_t)config->d_model, F = (size_t)config->d_ff;
-    size_t qkv = (size_t)(ley_width_q(config) + 2 * ley_width_k(config)) * C;
-    return qkv > 2 * F * C ? qkv : 2 * F * C;
+// Scratch holds a whole matrix as it is packed; all A of a stack; or one B, padded to its stack.
+static size_t scratch_values(const struct ley_model_config *config, int rank) {
+    size_t C = (size_t)config->d_model, F = (size_t)config->d_ff, Q = (size_t)ley_width_q(config);
+    size_t K = (size_t)ley_width_k(config), R = (size_t)rank;
+    size_t widest = F > Q ? F : Q;
+    widest = widest > C ? widest : C;
+    widest = widest > K ? widest : K;
+    size_t matrix = C * widest, parts = 3 * R * widest;
+    return matrix > parts ? matrix : parts;
+}
+
+// Where A and B of every change are.
+static enum ley_status find_changes(struct ley_net *net, const struct ley_lora_spec *spec) {
+    size_t n_layers = (size_t)net->parameters.config.n_layers, n = n_layers * LEY_N_WEIGHTS;
+    if (!net->lora.change) {
+        net->lora.change = ley_alloc(n, sizeof *net->lora.change);
+    }
+    if (!net->lora.change) {
+        return ley_fail_memory("table of changes", n, sizeof *net->lora.change);
+    }
+    for (size_t i = 0; i < n; i++) {
+        enum ley_weight weight = (enum ley_weight)(i % LEY_N_WEIGHTS);
+        for (int j = 0; j < 2 && is_changed(spec, weight); j++) {
+            net->lora.change[i][j] = tensor_of(net, "AB"[j], weight, (int)(i / LEY_N_WEIGHTS));
+        }
+    }
+    return LEY_OK;
 }
 
 enum ley_status ley_net_set_lora(struct ley_net *net, const struct ley_lora_spec *spec) {
-    size_t n = scratch_values(&net->parameters.config);
+    size_t n = scratch_values(&net->parameters.config, spec->rank);
     LEY_ASSERT(spec->rank > 0 && spec->weights != 0);
-    if (!net->lora.scratch) {
-        net->lora.scratch = ley_alloc(n, sizeof(float));
-    }
+    ley_free(net->lora.scratch);
+    net->lora.scratch = ley_alloc(n, sizeof(float));
     if (!net->lora.scratch) {
         return ley_fail_memory("gradients of matrices", n, sizeof(float));
     }
+    LEY_TRY(find_changes(net, spec));
     net->lora.spec = *spec;
+    LEY_TRY(ley_low_rank_create(net));
     for (int l = 0; l < net->parameters.config.n_layers; l++) {
         for (int w = 0; w < LEY_N_WEIGHTS; w++) {
             if (is_changed(spec, (enum ley_weight)w)) {
@@ -268,4 +244,10 @@ enum ley_status ley_net_set_lora(struct ley_net *net, const struct ley_lora_spec
         }
     }
     return LEY_OK;
+}
+
+void ley_net_clear_lora(struct ley_net *net) {
+    ley_low_rank_destroy(net);
+    ley_free(net->lora.change);
+    ley_free(net->lora.scratch);
 }

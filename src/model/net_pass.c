@@ -1,7 +1,7 @@
 // net_pass.c - a batch through all layers to its loss, and the gradients back
 //
-// Memory: the inputs of all layers (L + 1, R, C), one layer's inside, and the logits of one block
-// of rows. The last layer's inside is computed twice like all the others: one rule for all.
+// Memory: the inputs of all layers (L + 1, R, C), the insides of all layers or of one, and the
+// logits of one block of rows.
 #include <string.h>
 
 #include "model/net_impl.h"
@@ -49,9 +49,10 @@ static int64_t count_rows(const struct ley_batch *batch) {
     return n;
 }
 
-enum ley_status ley_net_prepare(struct ley_net *net, const struct ley_batch *batch) {
+enum ley_status ley_net_prepare(struct ley_net *net, const struct ley_batch *batch,
+                                bool is_backward) {
     LEY_TRY(check(net, batch));
-    return ley_net_reserve(net, batch->n_batch, batch->n_tokens);
+    return ley_net_reserve(net, batch->n_batch, batch->n_tokens, is_backward);
 }
 
 void ley_net_embed(struct ley_net *net, const struct ley_batch *batch) {
@@ -79,16 +80,6 @@ static enum ley_status run_forward(struct ley_net *net, const struct ley_batch *
     return LEY_OK;
 }
 
-// The output matrix of a tied model is its embedding.
-static struct ley_stack output_stack(const struct ley_net *net) {
-    bool is_tied = !ley_parameters_find(&net->parameters, LEY_WEIGHT_OUTPUT, 0);
-    return (struct ley_stack){net->output_back,
-                              {is_tied ? LEY_WEIGHT_TOKEN_EMBEDDING : LEY_WEIGHT_OUTPUT},
-                              {LEY_N_WEIGHTS},
-                              1,
-                              0};
-}
-
 // Adds the costs of n rows of logits, row by row.
 static void sum_rows(struct ley_batch_loss *loss, const double *nll, const double *divergence,
                      int64_t n) {
@@ -105,7 +96,7 @@ static enum ley_status run_head(struct ley_batch_loss *loss, struct ley_net *net
     const struct ley_model *model = net->model;
     const struct ley_net_activations *a = &net->a;
     int64_t C = model->config.d_model, n_rows = batch->n_batch * batch->n_tokens;
-    const struct ley_stack output = output_stack(net);
+    const struct ley_stack output = ley_net_stack(net, LEY_STACK_OUTPUT, 0);
     const struct ley_loss_weights weights = mean_weights(batch, loss->n_rows);
     const struct ley_teacher *teacher = batch->teacher;
     ley_norm_forward(a->h, a->x + model->config.n_layers * n_rows * C, model, &model->final_norm,
@@ -143,8 +134,9 @@ static void embed_backward(struct ley_net *net, const struct ley_batch *batch) {
     }
 }
 
-// Each layer is computed again from its input, then taken back. Its output goes where the input of
-// the next one stood, which nobody needs any more: the same values.
+// A layer whose inside was not kept is computed again from its input, then taken back; of the last
+// one it still stands. Its output goes where the input of the next one stood, which nobody needs
+// any more: the same values.
 static enum ley_status run_backward(struct ley_net *net, const struct ley_batch *batch) {
     const struct ley_model *model = net->model;
     const struct ley_net_activations *a = &net->a;
@@ -153,7 +145,9 @@ static enum ley_status run_backward(struct ley_net *net, const struct ley_batch 
     ley_net_norm_backward(a->dx, net, &model->final_norm, LEY_WEIGHT_FINAL_NORM, 0, a->dh,
                           a->x + model->config.n_layers * n, batch->n_batch * batch->n_tokens);
     for (int l = model->config.n_layers - 1; l >= 0; l--) {
-        LEY_TRY(ley_net_layer_forward(a->x + (l + 1) * n, net, l, a->x + l * n));
+        if (!a->keeps && l < model->config.n_layers - 1) {
+            LEY_TRY(ley_net_layer_forward(a->x + (l + 1) * n, net, l, a->x + l * n));
+        }
         LEY_TRY(ley_net_layer_backward(net, l, a->x + l * n));
     }
     embed_backward(net, batch);
@@ -162,7 +156,7 @@ static enum ley_status run_backward(struct ley_net *net, const struct ley_batch 
 
 static enum ley_status run(struct ley_batch_loss *loss, struct ley_net *net,
                            const struct ley_batch *batch, bool is_backward) {
-    LEY_TRY(ley_net_prepare(net, batch));
+    LEY_TRY(ley_net_prepare(net, batch, is_backward));
     *loss = (struct ley_batch_loss){.n_rows = count_rows(batch)};
     LEY_TRY(run_forward(net, batch));
     LEY_TRY(run_head(loss, net, batch, is_backward));

@@ -82,7 +82,7 @@ enum ley_status ley_net_transfer(double *missed, struct ley_net *net,
     struct turn turns[2] = {{net->model, net->attention},
                             {(struct ley_model *)(uintptr_t)teacher, ley_net_softmax}};
     turns[1].attention.context = net;
-    LEY_TRY(ley_net_prepare(net, batch));
+    LEY_TRY(ley_net_prepare(net, batch, false)); // a layer is taken back at once
     enum ley_status status = run_layers(missed, net, turns, batch, is_backward);
     take_turn(net, &turns[0]);
     return status;

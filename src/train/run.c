@@ -164,7 +164,7 @@ static enum ley_status step(struct ley_run_report *report, struct ley_run *run) 
         return fail_no_number(run, isfinite(sum.cost) ? "gradient" : "loss", run->state.step + 1);
     }
     ley_adamw_step(&run->adamw, p, rate, o->most_norm > 0 ? ley_clip_scale(norm, o->most_norm) : 1);
-    LEY_TRY(ley_net_pack(run->net));
+    ley_net_pack_trained(run->net);
     run->state.step++;
     run->state.n_windows += o->n_windows * o->n_passes;
     run->state.n_tokens += sum.n_rows;

@@ -157,6 +157,34 @@ static void test_gradients(void **state) {
     check_gradients(LEY_FAMILY_GPT2, "attn,down");
 }
 
+// Packing what trains takes changes along, and leaves those that stopped training.
+static void test_packing_what_trains(void **state) {
+    (void)state;
+    struct fixture f;
+    struct ley_batch_loss loss, whole;
+    make(&f, LEY_FAMILY_LLAMA, "all");
+    ASSERT_OK(ley_net_set_lora(f.net, &f.spec));
+    ASSERT_OK(ley_net_pack(f.net));
+    disturb(&f);
+    ley_net_pack_trained(f.net);
+    ASSERT_OK(ley_net_loss(&loss, f.net, &f.batch));
+    ASSERT_OK(ley_net_pack(f.net));
+    ASSERT_OK(ley_net_loss(&whole, f.net, &f.batch));
+    assert_true(loss.nll == whole.nll);
+    for (int t = 0; t < f.p->n_tensors; t++) {
+        f.p->tensor[t].trains = false;
+    }
+    disturb(&f);
+    ley_net_pack_trained(f.net);
+    ASSERT_OK(ley_net_loss(&loss, f.net, &f.batch));
+    assert_true(loss.nll == whole.nll);
+    gradient(&f);
+    for (int64_t i = 0; i < f.p->n_values; i++) {
+        assert_true(f.p->gradient[i] == 0); // nothing trains
+    }
+    ley_net_destroy(f.net);
+}
+
 static void test_matrices_stay_and_threads_do_not_matter(void **state) {
     (void)state;
     static float first[MOST];
@@ -199,6 +227,7 @@ int main(void) {
         cmocka_unit_test(test_starts_as_the_model),
         cmocka_unit_test(test_effective_weights),
         cmocka_unit_test(test_gradients),
+        cmocka_unit_test(test_packing_what_trains),
         cmocka_unit_test(test_matrices_stay_and_threads_do_not_matter),
         cmocka_unit_test(test_lists_of_matrices),
     };

@@ -291,6 +291,57 @@ static void test_analog_gradient_along_directions(void **state) {
     }
 }
 
+// Layers that were kept and layers that are computed again give the same bits; keeping takes more
+// memory, and by default there is enough.
+static void test_recompute_changes_no_bit(void **state) {
+    (void)state;
+    static float first[MOST];
+    static const enum ley_recompute ways[] = {LEY_RECOMPUTE_ALWAYS, LEY_RECOMPUTE_NEVER,
+                                              LEY_RECOMPUTE_AUTO};
+    for (int family = 0; family < 2; family++) {
+        size_t bytes[3];
+        for (int i = 0; i < 3; i++) {
+            struct fixture f;
+            make(&f, (enum ley_family)family, LEY_NN_F32);
+            ley_net_set_recompute(f.net, ways[i]);
+            gradient(&f);
+            bytes[i] = ley_net_activation_bytes(f.net);
+            if (i == 0) {
+                memcpy(first, f.p->gradient, (size_t)f.p->n_values * sizeof *first);
+            }
+            assert_memory_equal(f.p->gradient, first, (size_t)f.p->n_values * sizeof *first);
+            ley_net_destroy(f.net);
+        }
+        assert_true(bytes[0] < bytes[1]);
+        assert_int_equal(bytes[1], bytes[2]);
+    }
+}
+
+// After a step only what trains is packed, and that is enough.
+static void test_packing_what_trains(void **state) {
+    (void)state;
+    for (int family = 0; family < 2; family++) {
+        struct fixture f;
+        make(&f, (enum ley_family)family, LEY_NN_F32);
+        struct ley_parameter *frozen = ley_parameters_find(f.p, LEY_WEIGHT_ATTN_OUT, 1);
+        frozen->trains = false;
+        double before = cost(&f);
+        for (int64_t i = 0; i < f.p->n_values; i++) {
+            f.p->value[i] += (float)random_between(5, (uint64_t)i, -0.02, 0.02);
+        }
+        float kept = f.p->value[frozen->offset + 1];
+        ley_net_pack_trained(f.net);
+        double partly = cost(&f);
+        frozen->trains = true;
+        ley_net_pack_trained(f.net);
+        double after = cost(&f);
+        assert_true(before != partly && partly != after);
+        ASSERT_OK(ley_net_pack(f.net));
+        assert_true(cost(&f) == after && f.p->value[frozen->offset + 1] == kept);
+        ley_net_destroy(f.net);
+    }
+}
+
 static void test_gradient_does_not_depend_on_threads(void **state) {
     (void)state;
     static float first[MOST];
@@ -413,6 +464,8 @@ int main(void) {
         cmocka_unit_test(test_another_attention),
         cmocka_unit_test(test_analog),
         cmocka_unit_test(test_analog_gradient_along_directions),
+        cmocka_unit_test(test_recompute_changes_no_bit),
+        cmocka_unit_test(test_packing_what_trains),
         cmocka_unit_test(test_gradient_does_not_depend_on_threads),
         cmocka_unit_test(test_bf16_is_close),
         cmocka_unit_test(test_batches_add_up),
