@@ -13,6 +13,18 @@ struct range {
     int value, low, high;
 };
 
+// By the name of --recompute.
+static enum ley_status parse_recompute(enum ley_recompute *recompute, const char *name) {
+    static const char *const names[] = {"auto", "always", "never"}; // ORDER ley_recompute
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            *recompute = (enum ley_recompute)i;
+            return LEY_OK;
+        }
+    }
+    return ley_fail(LEY_E_ARGUMENT, "--recompute is '%s', must be auto, always or never", name);
+}
+
 // What a wrong number would break later, told by the name of its option.
 enum ley_status training_check(const struct training_options *o, const char *out) {
     const struct range ranges[] = {
@@ -25,6 +37,8 @@ enum ley_status training_check(const struct training_options *o, const char *out
         {"validation", o->n_validation, 0, 1 << 20},
         {"seed", o->seed, 0, 2147483647},
     };
+    enum ley_recompute unused;
+    LEY_TRY(parse_recompute(&unused, o->recompute));
     if (!out) {
         return ley_fail(LEY_E_ARGUMENT, "-o OUT is missing");
     }
@@ -187,6 +201,9 @@ enum ley_status training_run(struct training *training, struct ley_net *net,
                              int64_t n_tokens, double rate) {
     char checkpoint[1100];
     struct ley_run *run;
+    enum ley_recompute recompute = LEY_RECOMPUTE_AUTO;
+    LEY_TRY(parse_recompute(&recompute, training->options->recompute));
+    ley_net_set_recompute(net, recompute);
     training_checkpoint(checkpoint, training, stage);
     const struct ley_run_options options = run_options(training, checkpoint, n_tokens, rate);
     if (training->options->resume && !options.resumes) {

@@ -3,7 +3,7 @@
 #include "language.h"
 
 struct training_options {
-    const char *data, *cache, *log;
+    const char *data, *cache, *log, *recompute;
     int tokens, ctx, batch, pass, warm_up, validate_every, n_validation, seed;
     double rate, last_rate, norm, decay, minutes, validation_part;
     bool resume, joins_lines;
@@ -13,7 +13,7 @@ struct training_options {
     {                                                                                              \
         .tokens = 1000000, .ctx = 256, .batch = 16, .pass = 4, .warm_up = -1,                      \
         .validate_every = 50, .n_validation = 16, .last_rate = -1, .norm = 1, .decay = 0.1,        \
-        .minutes = 10, .validation_part = 0.02                                                     \
+        .minutes = 10, .validation_part = 0.02, .recompute = "auto"                                \
     }
 
 // Rows for a command's option table; `o` is a struct training_options.
@@ -27,6 +27,12 @@ struct training_options {
         {"ctx", 'c', OPTION_INT, &(o).ctx, "T", "tokens of a window (256)"},                       \
         {"batch", 'b', OPTION_INT, &(o).batch, "B", "windows of a step (16)"},                     \
         {"pass", 0, OPTION_INT, &(o).pass, "B", "windows at a time, for less memory (4)"},         \
+        {"recompute",                                                                              \
+         0,                                                                                        \
+         OPTION_TEXT,                                                                              \
+         &(o).recompute,                                                                           \
+         "WHEN",                                                                                   \
+         "layers on the way back: always, never, auto: to fit in a quarter of memory (auto)"},     \
         {"lr", 0, OPTION_REAL, &(o).rate, "X", "highest learning rate"},                           \
         {"last-lr", 0, OPTION_REAL, &(o).last_rate, "X", "rate at the end (a tenth of --lr)"},     \
         {"warm-up", 0, OPTION_INT, &(o).warm_up, "N", "steps of rising rate (2 % of all)"},        \
@@ -40,8 +46,6 @@ struct training_options {
         {"resume", 0, OPTION_FLAG, &(o).resume, NULL, "go on where a run to OUT stopped"}, {       \
         "log", 0, OPTION_TEXT, &(o).log, "FILE", "a line of JSON for each step"                    \
     }
-
-enum { N_TRAINING_ROWS = 19 };
 
 struct training {
     const struct training_options *options;
