@@ -66,52 +66,65 @@ double ley_log_sum_exp(const float *x, int n) {
     return measure(x, n, 1).log_sum;
 }
 
-// sum of t log(t / p): log t and log p are differences of logits and log sums, never logarithms of
-// small numbers. t * log t tends to 0 where t does.
-LEY_LEAF double divergence_of_leaf(const float *restrict logits, const float *restrict teacher,
-                                   const struct distribution *p, const struct distribution *t,
-                                   int n) {
-    double lane[LANES] = {0}, sum = 0, factor = (double)p->factor;
-    double difference = p->log_sum - t->log_sum;
+// Logits of one row, their distributions p, that softened, and the teacher's t.
+struct pull {
+    struct distribution p, soft, t;
+    float cross_entropy, divergence; // factors of p and soft - t
+};
+
+// One piece: probabilities of the teacher to t[n]; lane[i % LANES] += t log(t / soft). log t and
+// log p are differences of logits and log sums, never logarithms of small numbers; t * log t tends
+// to 0 where t does.
+LEY_LEAF void add_divergence_leaf(double *restrict lane, float *restrict t,
+                                  const float *restrict logits, const float *restrict teacher,
+                                  const struct pull *pull, int n) {
+    const struct distribution of = pull->t;
+    double factor = (double)pull->soft.factor, difference = pull->soft.log_sum - of.log_sum;
     int whole = n / LANES * LANES;
+    for (int i = 0; i < n; i++) {
+        t[i] = probability(&of, teacher[i]);
+    }
     for (int i = 0; i < whole; i += LANES) {
-        double term[LANES];
         for (int j = 0; j < LANES; j++) {
             double apart = (double)teacher[i + j] - (double)logits[i + j];
-            term[j] = (double)probability(t, teacher[i + j]) * (apart * factor + difference);
-        }
-        for (int j = 0; j < LANES; j++) {
-            lane[j] += term[j];
+            lane[j] += (double)t[i + j] * (apart * factor + difference);
         }
     }
     for (int i = whole; i < n; i++) {
         double apart = (double)teacher[i] - (double)logits[i];
-        lane[i - whole] += (double)probability(t, teacher[i]) * (apart * factor + difference);
+        lane[i - whole] += (double)t[i] * (apart * factor + difference);
+    }
+}
+
+// The divergence; logits become the gradient by each, see backward_row. Without a weight of its own
+// p is not needed.
+LEY_LEAF double pull_to_teacher_leaf(float *restrict logits, const float *restrict teacher,
+                                     const struct pull *pull, int n) {
+    const struct distribution p = pull->p, soft = pull->soft;
+    float weight = pull->cross_entropy, factor = pull->divergence;
+    double lane[LANES] = {0}, sum = 0;
+    for (int first = 0; first < n; first += PIECE) {
+        int left = n - first < PIECE ? n - first : PIECE;
+        float t[PIECE], *x = logits + first;
+        add_divergence_leaf(lane, t, x, teacher + first, pull, left);
+        if (weight == 0) {
+            for (int i = 0; i < left; i++) {
+                x[i] = factor * (probability(&soft, x[i]) - t[i]);
+            }
+            continue;
+        }
+        for (int i = 0; i < left; i++) {
+            x[i] = weight * probability(&p, x[i]) + factor * (probability(&soft, x[i]) - t[i]);
+        }
     }
     for (int j = 0; j < LANES; j++) {
         sum += lane[j];
     }
     return sum;
 }
-LEY_VARIANTS(double, divergence_of,
-             (const float *logits, const float *teacher, const struct distribution *p,
-              const struct distribution *t, int n),
-             (logits, teacher, p, t, n))
-
-// The gradient by each logit; see backward_row.
-LEY_LEAF void pull_to_teacher_leaf(float *restrict logits, const float *restrict teacher,
-                                   const struct distribution of[3], float weight, float pull,
-                                   int n) {
-    const struct distribution p = of[0], soft = of[1], t = of[2];
-    for (int i = 0; i < n; i++) {
-        float apart = probability(&soft, logits[i]) - probability(&t, teacher[i]);
-        logits[i] = weight * probability(&p, logits[i]) + pull * apart;
-    }
-}
-LEY_VARIANTS(void, pull_to_teacher,
-             (float *logits, const float *teacher, const struct distribution of[3], float weight,
-              float pull, int n),
-             (logits, teacher, of, weight, pull, n))
+LEY_VARIANTS(double, pull_to_teacher,
+             (float *logits, const float *teacher, const struct pull *pull, int n),
+             (logits, teacher, pull, n))
 
 // Likewise without a teacher.
 LEY_LEAF void push_leaf(float *logits, const struct distribution *of, float weight, int n) {
@@ -133,11 +146,14 @@ static void backward_row(double *nll, double *divergence, float *logits, const f
         push(logits, &p, weight, n);
     } else {
         double cold = 1 / weights->temperature;
-        const struct distribution soft = measure(logits, n, cold), t = measure(teacher, n, cold);
-        float pull = (float)(weights->divergence * cold);
-        *divergence = divergence_of(logits, teacher, &soft, &t, n);
-        const struct distribution of[3] = {p, soft, t};
-        pull_to_teacher(logits, teacher, of, weight, pull, n);
+        const struct pull pull = {
+            .p = p,
+            .soft = cold == 1 ? p : measure(logits, n, cold),
+            .t = measure(teacher, n, cold),
+            .cross_entropy = weight,
+            .divergence = (float)(weights->divergence * cold),
+        };
+        *divergence = pull_to_teacher(logits, teacher, &pull, n);
     }
     logits[target] -= weight;
 }
