@@ -138,6 +138,14 @@ double ley_clip_scale(double norm, double most) {
     return scale < 1 ? scale : 1;
 }
 
+// What does not train gets no gradient: it is zero from the start, or was left by a time when it
+// did and nobody reads it.
 void ley_gradient_clear(struct ley_parameters *parameters) {
-    memset(parameters->gradient, 0, (size_t)parameters->n_values * sizeof *parameters->gradient);
+    for (int t = 0; t < parameters->n_tensors; t++) {
+        const struct ley_parameter *tensor = &parameters->tensor[t];
+        if (tensor->trains) {
+            memset(parameters->gradient + tensor->offset, 0,
+                   (size_t)(tensor->n_rows * tensor->n_columns) * sizeof *parameters->gradient);
+        }
+    }
 }

@@ -46,7 +46,7 @@ double ley_gradient_norm(const struct ley_parameters *parameters);
 // most 1.
 double ley_clip_scale(double norm, double most);
 
-// Sets all gradients to zero.
+// Sets the gradients of all that trains to zero.
 void ley_gradient_clear(struct ley_parameters *parameters);
 
 #ifdef __cplusplus

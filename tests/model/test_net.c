@@ -419,6 +419,7 @@ static void test_frozen_tensors_get_no_gradient(void **state) {
     make(&f, LEY_FAMILY_GPT2, LEY_NN_F32);
     gradient(&f);
     memcpy(all, f.p->gradient, (size_t)f.p->n_values * sizeof *all);
+    ley_gradient_clear(f.p);
     for (int t = 0; t < f.p->n_tensors; t++) {
         f.p->tensor[t].trains = t % 2;
     }
