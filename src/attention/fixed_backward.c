@@ -8,6 +8,7 @@
 //     dq' += E u,  du += E^T q',  dw += F^T G
 // All but dq' belongs to one tile, so tiles are dealt out to N_SHARES shares, each with its own
 // sums for dq', which are added in order at the end: nothing depends on the threads. Memory O(T D).
+#include <math.h>
 #include <omp.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@
 #include "circuit/dac.h"
 #include "core/assert.h"
 #include "core/memory.h"
+#include "core/variants.h"
 
 // N_SHARES: of the tiles of a bank; N_PARTS: laps that a tile can hold for one block of queries.
 enum { N_SHARES = 4, N_PARTS = 3 };
@@ -49,6 +51,19 @@ struct run {
     int n_threads;
 };
 
+// Codes of pulses as values, and a gradient before the counter.
+LEY_LEAF void expand_row_leaf(float *restrict q, float *restrict dout, const uint8_t *restrict code,
+                              const double *restrict row, float unit, double i_sat_a, int n) {
+    for (int d = 0; d < n; d++) {
+        q[d] = (float)code[d] * unit;
+        dout[d] = (float)(row[d] / i_sat_a);
+    }
+}
+LEY_VARIANTS(void, expand_row,
+             (float *q, float *dout, const uint8_t *code, const double *row, float unit,
+              double i_sat_a, int n),
+             (q, dout, code, row, unit, i_sat_a, n))
+
 // Rows of pulses and of what comes from behind, for one head.
 static void prepare_head(const struct run *run, struct worker *worker, int64_t head) {
     const struct ley_fixed_run *codes = &run->codes;
@@ -64,10 +79,8 @@ static void prepare_head(const struct run *run, struct worker *worker, int64_t h
         ley_heads_get(worker->row, &run->gradient->dout, head / n_q, h, t, shape->head_dim);
         ley_scale_input_gradient(worker->row, worker->row, shape->head_dim,
                                  &attention->scaler[LEY_SIGNAL_OUTPUT][h]);
-        for (int64_t d = 0; d < shape->head_dim; d++) {
-            run->q[at * run->width + d] = (float)q[d] * unit;
-            run->dout[at * run->width + d] = (float)(worker->row[d] / i_sat_a);
-        }
+        expand_row(run->q + at * run->width, run->dout + at * run->width, q, worker->row, unit,
+                   i_sat_a, shape->head_dim);
     }
 }
 
@@ -130,13 +143,20 @@ static void run_forward(struct worker *worker, struct parts *parts, const struct
     }
 }
 
-// G: where an output was clipped nothing comes through.
-static void open_rows(struct worker *worker, const struct run *run, int64_t at, int n_rows) {
-    const float *dout = run->dout + at * run->width, *x = worker->work.a;
-    for (int64_t i = 0; i < n_rows * run->width; i++) {
-        worker->g[i] = x[i] >= -1 && x[i] <= 1 ? dout[i] : 0;
+// G: where an output x was clipped nothing comes through. The codes of the tile are added to those
+// of others.
+LEY_LEAF void end_tile_leaf(float *restrict g, float *restrict total, const float *restrict dout,
+                            const float *restrict x, const float *restrict code, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        float through = dout[i];
+        g[i] = fabsf(x[i]) <= 1 ? through : 0;
+        total[i] += code[i];
     }
 }
+LEY_VARIANTS(void, end_tile,
+             (float *g, float *total, const float *dout, const float *x, const float *code,
+              int64_t n),
+             (g, total, dout, x, code, n))
 
 // One part of a tile: its share of dq', du and dw.
 static void run_part(struct worker *worker, const struct run *run, const struct parts *parts, int i,
@@ -192,10 +212,8 @@ static void run_block(struct worker *worker, const struct run *run, int share, i
         return;
     }
     int64_t place = (share * codes->n_heads * codes->n_tokens + at) * run->width;
-    for (int64_t i = 0; i < read.n_rows * run->width; i++) {
-        run->total[place + i] += worker->work.total[i];
-    }
-    open_rows(worker, run, at, read.n_rows);
+    end_tile(worker->g, run->total + place, run->dout + at * run->width, worker->work.a,
+             worker->work.total, read.n_rows * run->width);
     for (int i = 0; i < parts.n; i++) {
         run_part(worker, run, &parts, i, head, t, read.n_rows, run->dq + place);
     }
@@ -216,6 +234,20 @@ static void run_share(struct worker *worker, const struct run *run, int64_t pair
     }
 }
 
+// sum[d] = factor * the sum over shares of x[d], in their order.
+LEY_LEAF void sum_shares_leaf(double *restrict sum, const float *restrict x, int64_t n_share,
+                              double factor, int n) {
+    for (int d = 0; d < n; d++) {
+        double all = 0;
+        for (int i = 0; i < N_SHARES; i++) {
+            all += factor * (double)x[i * n_share + d];
+        }
+        sum[d] = all;
+    }
+}
+LEY_VARIANTS(void, sum_shares, (double *sum, const float *x, int64_t n_share, double factor, int n),
+             (sum, x, n_share, factor, n))
+
 // dq and the gradients of a head's scalers, from the sums of all shares.
 static void finish_head(struct worker *worker, const struct run *run, int64_t head) {
     const struct ley_fixed_run *codes = &run->codes;
@@ -230,21 +262,11 @@ static void finish_head(struct worker *worker, const struct run *run, int64_t he
     double *row = worker->row;
     for (int64_t t = 0; t < codes->n_tokens; t++) {
         int64_t at = (head * codes->n_tokens + t) * run->width;
-        for (int d = 0; d < head_dim; d++) {
-            worker->sums[d] = 0;
-            for (int i = 0; i < N_SHARES; i++) {
-                worker->sums[d] += step * (double)run->total[i * n_share + at + d];
-            }
-        }
+        sum_shares(worker->sums, run->total + at, n_share, step, head_dim);
         ley_heads_get(row, &run->gradient->dout, b, h, t, head_dim);
         ley_scale_gradient(&run->dscaler[LEY_SIGNAL_OUTPUT][head], row, worker->sums, head_dim,
                            &attention->scaler[LEY_SIGNAL_OUTPUT][h]);
-        for (int d = 0; d < head_dim; d++) {
-            worker->sums[d] = 0;
-            for (int i = 0; i < N_SHARES; i++) {
-                worker->sums[d] += (double)run->dq[i * n_share + at + d];
-            }
-        }
+        sum_shares(worker->sums, run->dq + at, n_share, 1, head_dim);
         ley_heads_get(row, &codes->call->q, b, h, t, head_dim);
         ley_scale(worker->scaled, row, head_dim, scaler, NULL);
         ley_input_backward(worker->sums, &run->dscaler[LEY_SIGNAL_Q][head], row, worker->scaled,
