@@ -31,9 +31,9 @@ enum learns { SCALERS, LORA, ALL };
 struct options {
     struct language_options language;
     struct training_options training;
-    const char *out, *method, *learns, *matrices, *type;
+    const char *out, *method, *learns, *matrices, *type, *keys;
     int rank, transfer_tokens;
-    double alpha, cross_entropy, divergence, temperature;
+    double scaler_rate, alpha, cross_entropy, divergence, temperature;
     bool merge;
 };
 
@@ -109,6 +109,12 @@ static enum ley_status check(struct adapt *adapt) {
 
 // ---- the net
 
+static double rate_of(const struct adapt *adapt) {
+    static const double usual[] = {[SCALERS] = 3e-2, [LORA] = 4e-3, [ALL] = 1e-3};
+    double rate = adapt->options->training.rate;
+    return rate > 0 ? rate : usual[adapt->learns];
+}
+
 static enum ley_status open_start(struct adapt *adapt) {
     const struct options *o = adapt->options;
     const struct ley_weight_source base = ley_model_file_source(adapt->language.file);
@@ -133,6 +139,17 @@ static enum ley_status choose_lora(struct adapt *adapt) {
     return ley_lora_weights(&adapt->lora.weights, o->matrices, config);
 }
 
+// Slopes step by shares of themselves, since sizes differ from head to head; offsets, which lie in
+// ranges of converters, by a quarter of that. Tensors of slopes and offsets alternate.
+static void set_scaler_rates(struct ley_parameter *scaler, int n, const struct adapt *adapt) {
+    for (int i = 0; i < n; i++) {
+        scaler[i].decays = false;
+        scaler[i].is_relative = i % 2 == 0;
+        scaler[i].rate =
+            adapt->options->scaler_rate / rate_of(adapt) * (scaler[i].is_relative ? 1 : 0.25);
+    }
+}
+
 // Scalers and changes are extra tensors; neither decays.
 static enum ley_status create_net(struct adapt *adapt) {
     const struct ley_model_config *config = ley_model_file_config(adapt->language.file);
@@ -147,9 +164,7 @@ static enum ley_status create_net(struct adapt *adapt) {
         return ley_fail_memory("tensors", (size_t)n, sizeof *extra);
     }
     ley_scaler_parameters(extra, config);
-    for (int i = 0; i < n_scalers; i++) {
-        extra[i].decays = false;
-    }
+    set_scaler_rates(extra, n_scalers, adapt);
     if (adapt->lora.rank) {
         ley_lora_tensors(extra + n_scalers, config, &adapt->lora);
     }
@@ -186,13 +201,29 @@ static enum ley_status put_on(struct adapt *adapt, const struct ley_hardware *ha
     return LEY_OK;
 }
 
+// A slope of zero would stay: steps are shares of it. A head whose output said nothing starts with
+// a small one.
+static void wake_outputs(struct ley_scaler_set *set) {
+    for (int l = 0; l < set->n_layers; l++) {
+        struct ley_scaler *scaler = ley_scaler_set_at(set, LEY_SIGNAL_OUTPUT, l);
+        double most = 0;
+        for (int h = 0; h < set->shape.n_query_heads; h++) {
+            most = scaler[h].a > most ? scaler[h].a : most;
+        }
+        for (int h = 0; h < set->shape.n_query_heads; h++) {
+            scaler[h].a = scaler[h].a > 0.05 * most ? scaler[h].a : 0.05 * most;
+        }
+    }
+}
+
 // Changes of the adapter first: scalers fit the weights they were found with.
 static enum ley_status set_start(struct adapt *adapt, struct ley_hardware *made_for,
                                  bool *has_hardware) {
     struct language *language = &adapt->language;
     const struct ley_model_file *file = adapt->start ? adapt->start : language->file;
-    bool has_scalers;
+    bool has_scalers, centres_keys;
     struct ley_calibration_report report;
+    LEY_TRY(language_keys(&centres_keys, adapt->options->keys));
     if (adapt->lora.rank) {
         LEY_TRY(ley_net_set_lora(adapt->net, &adapt->lora));
     }
@@ -204,7 +235,8 @@ static enum ley_status set_start(struct adapt *adapt, struct ley_hardware *made_
     LEY_TRY(language_file_hardware(made_for, has_hardware, file));
     *has_hardware = *has_hardware && has_scalers;
     if (!has_scalers) {
-        LEY_TRY(language_calibrate(language, &report, NULL, 128));
+        LEY_TRY(language_calibrate(language, &report, NULL, 128, centres_keys));
+        wake_outputs(&language->scalers);
         printf("calibrated in %.1f s: %.0f %% of the variance of attention unexplained\n",
                language->calibrate_s, 100 * report.unexplained);
     }
@@ -291,12 +323,6 @@ static enum ley_status start(struct adapt *adapt) {
 static bool is_over(const struct adapt *adapt, enum stage stage) {
     return stage == TRANSFER && adapt->options->training.resume && adapt->has[DISTIL] &&
            training_has_checkpoint(&adapt->training, stage_names[DISTIL]);
-}
-
-static double rate_of(const struct adapt *adapt) {
-    static const double usual[] = {[SCALERS] = 5e-3, [LORA] = 1e-3, [ALL] = 3e-4};
-    double rate = adapt->options->training.rate;
-    return rate > 0 ? rate : usual[adapt->learns];
 }
 
 // With both stages a quarter of all tokens is for the transfer.
@@ -409,7 +435,9 @@ int cmd_adapt(int argc, char **argv) {
                         .matrices = "attn",
                         .rank = 16,
                         .divergence = 1,
-                        .temperature = 1};
+                        .temperature = 1,
+                        .scaler_rate = 0.03,
+                        .keys = "centred"};
     struct language_options *l = &o.language;
     const struct option_row rows[] = {
         LANGUAGE_ROWS(*l),
@@ -424,6 +452,10 @@ int cmd_adapt(int argc, char **argv) {
         {"kl", 0, OPTION_REAL, &o.divergence, "X", "distil: weight of the teacher (1)"},
         {"ce", 0, OPTION_REAL, &o.cross_entropy, "X", "distil: weight of the text (0)"},
         {"temperature", 0, OPTION_REAL, &o.temperature, "X", "distil: of both distributions (1)"},
+        {"scaler-lr", 0, OPTION_REAL, &o.scaler_rate, "X",
+         "highest rate of scalers: share of a slope (0.03)"},
+        {"keys", 0, OPTION_TEXT, &o.keys, "FORM",
+         "plain, or centred: without their mean (centred)"},
         {"merge", 0, OPTION_FLAG, &o.merge, NULL, "write a whole model"},
         {"type", 0, OPTION_TEXT, &o.type, "TYPE", "f32, f16, bf16 (adapter f16, model bf16)"},
         TRAINING_ROWS(o.training),

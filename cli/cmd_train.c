@@ -114,7 +114,7 @@ static enum ley_status set_chip(struct train *train) {
     }
     LEY_TRY(ley_model_file_scalers(language->file, &language->scalers, &has_scalers));
     if (!has_scalers && !train->options->config) {
-        LEY_TRY(language_calibrate(language, &report, NULL, 128));
+        LEY_TRY(language_calibrate(language, &report, NULL, 128, false));
         has_scalers = true;
     }
     LEY_TRY(ley_net_set_analog(train->net, &language->hardware));

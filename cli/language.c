@@ -35,6 +35,13 @@ enum ley_status language_dtype(enum ley_nn_dtype *dtype, const char *name) {
     return LEY_OK;
 }
 
+enum ley_status language_keys(bool *centres_keys, const char *name) {
+    *centres_keys = strcmp(name, "centred") == 0;
+    return *centres_keys || strcmp(name, "plain") == 0
+               ? LEY_OK
+               : ley_fail(LEY_E_ARGUMENT, "--keys is '%s', must be plain or centred", name);
+}
+
 // The tokenizer copies what it needs, so the vocabulary may go with the file later.
 static enum ley_status load_tokenizer(struct language *language) {
     struct ley_vocab vocab;
@@ -73,7 +80,7 @@ enum ley_status language_load(struct language *language, const struct language_o
 
 // No special tokens: calibration sees plain text. At most n_tokens of it, at least 16.
 enum ley_status language_calibrate(struct language *language, struct ley_calibration_report *report,
-                                   const char *text, int64_t n_tokens) {
+                                   const char *text, int64_t n_tokens, bool centres_keys) {
     struct ley_tokens tokens = {0};
     struct ley_progress progress = session_progress("calibrating, layers");
     text = text ? text : ley_calibration_text;
@@ -82,13 +89,13 @@ enum ley_status language_calibrate(struct language *language, struct ley_calibra
     if ((int64_t)tokens.n < n_tokens) {
         n_tokens = (int64_t)tokens.n;
     }
+    const struct ley_calibration_options options = {tokens.id, n_tokens, centres_keys, &progress};
     enum ley_status status =
-        n_tokens < 16 ? ley_fail(LEY_E_ARGUMENT,
-                                 "the calibration text has %lld tokens; give some "
-                                 "hundred",
-                                 (long long)n_tokens)
-                      : ley_model_calibrate(&language->scalers, report, language->model,
-                                            &language->hardware, tokens.id, n_tokens, &progress);
+        n_tokens < 16
+            ? ley_fail(LEY_E_ARGUMENT, "the calibration text has %lld tokens; give some hundred",
+                       (long long)n_tokens)
+            : ley_model_calibrate(&language->scalers, report, language->model, &language->hardware,
+                                  &options);
     ley_tokens_destroy(&tokens);
     language->calibrate_s = clock_s() - start_s;
     return status;
@@ -140,7 +147,7 @@ static enum ley_status find_scalers(struct language *language) {
     fprintf(stderr,
             "the model file holds no scalers for analog attention: calibrating on a built-in "
             "text (leyden calibrate keeps them). Without adaptation expect poor text.\n");
-    LEY_TRY(language_calibrate(language, &report, NULL, CALIBRATION_TOKENS));
+    LEY_TRY(language_calibrate(language, &report, NULL, CALIBRATION_TOKENS, false));
     fprintf(stderr,
             "calibrated in %.1f s; %.0f %% of the variance of attention stays unexplained\n",
             language->calibrate_s, 100 * report.unexplained);

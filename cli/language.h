@@ -84,7 +84,10 @@ enum ley_status language_hardware(struct ley_hardware *hardware,
 // Calibrates on `text` (or on a built-in one when NULL) for language->hardware into
 // language->scalers; n_tokens at most.
 enum ley_status language_calibrate(struct language *language, struct ley_calibration_report *report,
-                                   const char *text, int64_t n_tokens);
+                                   const char *text, int64_t n_tokens, bool centres_keys);
+
+// The spelling of --keys: plain or centred (M25).
+enum ley_status language_keys(bool *centres_keys, const char *name);
 
 // The spelling of --dtype.
 enum ley_status language_dtype(enum ley_nn_dtype *dtype, const char *name);

@@ -35,6 +35,8 @@ struct ley_attention {
     struct ley_scaler *scaler[LEY_N_SIGNALS]; // [signal][head], see ley_attention_n_heads
     // The chip in integers (M21), when array.arithmetic is fixed, or auto and it fits; else NULL.
     struct ley_fixed *fixed;
+    // Keys must come centred (M25, centre.h): whoever prepares q, k and v does it.
+    bool centres_keys;
     const struct ley_kernels *kernels; // ley_kernels_select(); may be replaced by another table
 };
 

@@ -40,6 +40,7 @@ struct ley_scaler *ley_scaler_set_at(const struct ley_scaler_set *set, enum ley_
 void ley_scaler_set_apply(const struct ley_scaler_set *set, struct ley_attention *attention,
                           int layer) {
     LEY_ASSERT(memcmp(&set->shape, &attention->shape, sizeof set->shape) == 0);
+    attention->centres_keys = set->centres_keys;
     for (int i = 0; i < LEY_N_SIGNALS; i++) {
         enum ley_signal signal = (enum ley_signal)i;
         size_t n = (size_t)ley_attention_n_heads(&set->shape, signal);

@@ -12,6 +12,7 @@ struct ley_scaler_set {
     int n_layers;
     struct ley_attention_shape shape;
     struct ley_scaler *scaler[LEY_N_SIGNALS];
+    bool centres_keys; // they are for centred keys (M25); false after creation
 };
 
 // All pairs {0, 0}. On failure nothing is left to free.
@@ -25,7 +26,7 @@ void ley_scaler_set_destroy(struct ley_scaler_set *set);
 struct ley_scaler *ley_scaler_set_at(const struct ley_scaler_set *set, enum ley_signal signal,
                                      int layer);
 
-// Copies the pairs of one layer into its attention, whose shape must be equal (contract).
+// Copies the pairs of one layer, and whether keys are centred, into its attention, whose shape must be equal (contract).
 void ley_scaler_set_apply(const struct ley_scaler_set *set, struct ley_attention *attention,
                           int layer);
 

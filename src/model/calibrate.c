@@ -17,7 +17,9 @@
 // Grids: what heads of SmolLM2-135M chose from a finer search over six of its layers. Spreads are
 // standard deviations: of u in units of V_ref, of pulses in units of the longest one.
 static const double key_spread[] = {0.5, 0.67}, key_shift[] = {0, -0.11, -0.22};
-static const double query_spread[] = {0.25, 0.4, 0.6}, query_middle[] = {0.1, 0.2, 0.3};
+static const double query_spread[] = {0.25, 0.4, 0.6};
+// With centred keys pulses that say nothing cost nothing but range.
+static const double query_middle[2][3] = {{0.1, 0.2, 0.3}, {0, 0.1, 0.2}};
 static const double value_spread = 0.5; // two standard deviations reach the ends of the range
 
 enum { N_SHIFTS = 3, N_SHARED = 2 * N_SHIFTS, N_MIDDLES = 3, N_QUERY = 3 * N_MIDDLES };
@@ -27,6 +29,7 @@ struct group {
     struct ley_attention *attention; // (G query heads, 1 key-value head)
     int64_t n_tokens;
     int n_queries, head_dim;
+    bool has_centred_keys;
     double *q, *k, *v, *want, *got; // (G, T, D), (1, T, D), (1, T, D), (G, T, D), (G, T, D)
     double *unexplained;            // [G] of the last run
     struct ley_scaler *line;        // [G] from the last run: want ~ a got + b
@@ -116,8 +119,9 @@ static enum ley_status try_scalers(struct group *group) {
 // choice 0 .. N_QUERY - 1 counts middles fastest. Pulses are in units of the longest pulse.
 static void set_query(struct group *group, int g, int choice) {
     int64_t n = group->n_tokens * group->head_dim;
-    group->attention->scaler[LEY_SIGNAL_Q][g] = match(
-        group->q + g * n, n, query_middle[choice % N_MIDDLES], query_spread[choice / N_MIDDLES]);
+    group->attention->scaler[LEY_SIGNAL_Q][g] =
+        match(group->q + g * n, n, query_middle[group->has_centred_keys][choice % N_MIDDLES],
+              query_spread[choice / N_MIDDLES]);
 }
 
 // choice 0 .. N_SHARED - 1 counts shifts fastest. Voltages are absolute: V_ref is u = 0 (M1).
@@ -226,6 +230,19 @@ static enum ley_status create_group(struct group *group, const struct ley_hardwa
     return LEY_OK;
 }
 
+// M25, on doubles of one head.
+static void centre_keys(struct group *group) {
+    for (int64_t t = 0; t < group->n_tokens; t++) {
+        double *k = group->k + t * group->head_dim, sum = 0;
+        for (int d = 0; d < group->head_dim; d++) {
+            sum += k[d];
+        }
+        for (int d = 0; d < group->head_dim; d++) {
+            k[d] -= sum / group->head_dim;
+        }
+    }
+}
+
 // v first, since it has a fixed target. Then k with q in the middle of its grid, then q with the
 // best k: a search by coordinates, N_SHARED + N_QUERY runs instead of their product.
 static enum ley_status search(struct group *group) {
@@ -246,6 +263,10 @@ static enum ley_status calibrate_head(struct calibration *calibration, double *u
     struct group group;
     const struct ley_scaler_set *set = calibration->set;
     enum ley_status status = create_group(&group, calibration->hardware, seen, h);
+    if (status == LEY_OK && set->centres_keys) {
+        centre_keys(&group);
+        group.has_centred_keys = true;
+    }
     if (status == LEY_OK) {
         status = search(&group);
     }
@@ -332,14 +353,16 @@ static enum ley_status run_text(struct calibration *calibration, const struct le
 enum ley_status ley_model_calibrate(struct ley_scaler_set *set,
                                     struct ley_calibration_report *report,
                                     const struct ley_model *model,
-                                    const struct ley_hardware *hardware, const int32_t *tokens,
-                                    int64_t n_tokens, const struct ley_progress *progress) {
+                                    const struct ley_hardware *hardware,
+                                    const struct ley_calibration_options *options) {
     const struct ley_model_config *config = ley_model_config(model);
     struct ley_attention_shape shape = {config->n_heads, config->n_kv_heads, config->head_dim};
     LEY_TRY(ley_hardware_check(hardware, config->n_heads / config->n_kv_heads));
     LEY_TRY(ley_scaler_set_create(set, config->n_layers, &shape));
-    struct calibration calibration = {.hardware = hardware, .set = set, .progress = progress};
-    enum ley_status status = run_text(&calibration, model, tokens, n_tokens);
+    set->centres_keys = options->centres_keys;
+    struct calibration calibration = {
+        .hardware = hardware, .set = set, .progress = options->progress};
+    enum ley_status status = run_text(&calibration, model, options->tokens, options->n_tokens);
     if (status != LEY_OK) {
         ley_scaler_set_destroy(set);
         return status;

@@ -22,14 +22,23 @@ struct ley_calibration_report {
     int worst_layer, worst_head;
 };
 
-// Fills `set` (created here; the caller destroys it) for `model` on `hardware` from n_tokens
-// tokens of text: some hundred. The model's attention must be digital; it is left as it is.
-// progress is called after each layer and may be NULL. Fails for memory, a hardware that
-// contradicts itself, tokens outside the vocabulary, or when stopped.
-LEY_MUST_CHECK enum ley_status
-ley_model_calibrate(struct ley_scaler_set *set, struct ley_calibration_report *report,
-                    const struct ley_model *model, const struct ley_hardware *hardware,
-                    const int32_t *tokens, int64_t n_tokens, const struct ley_progress *progress);
+// What to calibrate on: n_tokens tokens of text, some hundred; for centred keys (M25) or as they
+// are. progress is called after each layer and may be NULL.
+struct ley_calibration_options {
+    const int32_t *tokens;
+    int64_t n_tokens;
+    bool centres_keys;
+    const struct ley_progress *progress;
+};
+
+// Fills `set` (created here; the caller destroys it) for `model` on `hardware`. The model's
+// attention must be digital; it is left as it is. Fails for memory, a hardware that contradicts
+// itself, tokens outside the vocabulary, or when stopped.
+LEY_MUST_CHECK enum ley_status ley_model_calibrate(struct ley_scaler_set *set,
+                                                   struct ley_calibration_report *report,
+                                                   const struct ley_model *model,
+                                                   const struct ley_hardware *hardware,
+                                                   const struct ley_calibration_options *options);
 
 #ifdef __cplusplus
 }

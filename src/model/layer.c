@@ -5,6 +5,7 @@
 // the banks first and reads them.
 #include <string.h>
 
+#include "attention/centre.h"
 #include "event/ledger.h"
 #include "model/state_impl.h"
 #include "nn/activation.h"
@@ -113,6 +114,21 @@ static void attend_digital(const struct span *span) {
     }
 }
 
+// M25: subtracting a mean takes two additions a component.
+static void centre_keys(const struct span *span) {
+    const struct ley_session *session = span->session;
+    const struct ley_model_config *config = &session->model->config;
+    int64_t n_rows = session->n_batch * span->n_tokens;
+    if (!span->weights->attention->centres_keys) {
+        return;
+    }
+    ley_centre_keys(session->a.qkv + span->width_q, span->stride, n_rows, config->n_kv_heads,
+                    config->head_dim);
+    if (span->feed->ledger) {
+        span->feed->ledger[span->layer].scaler_operations += (uint64_t)(2 * n_rows * span->width_k);
+    }
+}
+
 // Time of a token: they come once a period.
 static double time_s(const struct span *span, int64_t token) {
     return (double)token * span->weights->attention->hardware.time.token_period_s;
@@ -208,6 +224,7 @@ enum ley_status ley_layer_forward(struct ley_session *session, int l, int64_t n_
     ley_linear_forward(a->qkv, span.weights->qkv, a->h, n_rows);
     rotate(&span);
     if (span.weights->attention) {
+        centre_keys(&span);
         LEY_TRY(attend_analog(&span));
     } else {
         attend_digital(&span);

@@ -85,6 +85,7 @@ static enum ley_status create(struct matching *matching, const struct ley_model 
     int n_layers = model->config.n_layers;
     LEY_TRY(ley_scaler_set_create(&matching->scalers, n_layers, shape));
     LEY_TRY(ley_scaler_set_create(&matching->seen, n_layers, shape));
+    matching->scalers.centres_keys = model->layer[0].attention->centres_keys;
     for (int signal = 0; signal < LEY_N_SIGNALS; signal++) {
         int n = n_layers * ley_attention_n_heads(shape, (enum ley_signal)signal);
         for (int i = 0; i < n; i++) {

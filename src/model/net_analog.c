@@ -80,6 +80,7 @@ void ley_net_give_scalers(struct ley_net *net) {
 
 void ley_net_scalers(struct ley_scaler_set *set, const struct ley_net *net) {
     LEY_ASSERT(set->n_layers == net->parameters.config.n_layers);
+    set->centres_keys = net->model->layer[0].attention->centres_keys;
     for (int l = 0; l < set->n_layers; l++) {
         const struct ley_attention *attention = net->model->layer[l].attention;
         LEY_ASSERT(memcmp(&set->shape, &attention->shape, sizeof set->shape) == 0);

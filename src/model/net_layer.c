@@ -7,6 +7,7 @@
 // flows past it in the residual stream stays in dx all the way.
 #include <string.h>
 
+#include "attention/centre.h"
 #include "model/net_impl.h"
 #include "model/state.h"
 #include "nn/activation.h"
@@ -104,6 +105,17 @@ static void rotate(float *qkv, const struct ley_net *net, bool is_backward) {
     }
 }
 
+// M25: forward and back are the same.
+static void centre_keys(float *qkv, const struct ley_net *net, int l) {
+    const struct ley_model_config *config = &net->parameters.config;
+    const struct ley_attention *attention = net->model->layer[l].attention;
+    int Q = ley_width_q(config), K = ley_width_k(config);
+    if (attention && attention->centres_keys) {
+        ley_centre_keys(qkv + Q, Q + 2 * K, net->a.n_batch * net->a.n_tokens, config->n_kv_heads,
+                        config->head_dim);
+    }
+}
+
 enum ley_status ley_net_attention_forward(struct ley_net *net, int l, const float *x) {
     const struct ley_model *model = net->model;
     const struct ley_layer *weights = &model->layer[l];
@@ -112,6 +124,7 @@ enum ley_status ley_net_attention_forward(struct ley_net *net, int l, const floa
     ley_norm_forward(in->h, x, model, &weights->attention_norm, n_rows);
     ley_linear_forward(in->qkv, weights->qkv, in->h, n_rows);
     rotate(in->qkv, net, false);
+    centre_keys(in->qkv, net, l);
     const struct ley_observation seen = observe(net, l);
     LEY_TRY(net->attention.forward(net->attention.context, in->attended, &seen));
     ley_linear_forward(net->a.dh, weights->attention_out, in->attended, n_rows);
@@ -268,6 +281,7 @@ enum ley_status ley_net_attention_backward(struct ley_net *net, int l, const flo
     const struct ley_observation seen = observe(net, l);
     LEY_TRY(net->attention.backward(net->attention.context, a->dqkv, a->dqkv + Q, a->dqkv + Q + K,
                                     a->dattended, &seen));
+    centre_keys(a->dqkv, net, l);
     rotate(a->dqkv, net, true);
     LEY_TRY(ley_stack_backward(a->dh, net, &qkv, a->dqkv, in->h, n_rows));
     ley_net_norm_backward(a->dx, net, &net->model->layer[l].attention_norm, LEY_WEIGHT_ATTN_NORM, l,

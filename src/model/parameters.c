@@ -65,6 +65,8 @@ static void lay_out(struct ley_parameters *p, const struct ley_weight_source *so
         made->layer = extra[i].layer;
         made->decays = extra[i].decays;
         made->trains = extra[i].trains;
+        made->rate = extra[i].rate;
+        made->is_relative = extra[i].is_relative;
     }
 }
 

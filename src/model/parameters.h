@@ -21,6 +21,10 @@ struct ley_parameter {
     int64_t offset; // of its first value in the block
     bool decays;    // weight decay applies: matrices, by default
     bool trains;    // gets gradients and steps; may be changed at any time
+    // Times the rate of the others; 0 counts as 1.
+    double rate;
+    // Steps are shares of a value, which keeps its sign: slopes, whose sizes differ widely.
+    bool is_relative;
 };
 
 struct ley_parameters {
@@ -31,8 +35,8 @@ struct ley_parameters {
     float *value, *gradient; // [n_values]
 };
 
-// Reads all weights of a model, gradients are zero; n_extra further tensors (name, sizes, decays,
-// trains are used) follow behind as zeros; NULL: none. `source` is used during the call only. Where
+// Reads all weights of a model, gradients are zero; n_extra further tensors (all but the
+// offset is used) follow behind as zeros; NULL: none. `source` is used during the call only. Where
 // it has a bias for one of q, k, v, the others get one, of zeros.
 LEY_MUST_CHECK enum ley_status ley_parameters_create(struct ley_parameters *parameters,
                                                      const struct ley_model_config *config,

@@ -6,6 +6,8 @@
 
 #include "core/memory.h"
 
+static const char CENTRED[] = "leyden.scaler.k.centred";
+
 // "leyden.scaler.k.a": one array per signal and letter, index layer * heads + head (ORDER of
 // ley_scaler_set).
 static void scaler_key(char key[64], enum ley_signal signal, char which) {
@@ -44,6 +46,7 @@ enum ley_status scaler_keys_read(struct ley_scaler_set *set, const struct ley_gg
                                  const struct ley_model_config *config, const char *path) {
     struct ley_attention_shape shape = {config->n_heads, config->n_kv_heads, config->head_dim};
     LEY_TRY(ley_scaler_set_create(set, config->n_layers, &shape));
+    set->centres_keys = ley_gguf_number(gguf, CENTRED, 0) != 0;
     enum ley_status status = LEY_OK;
     // Each signal twice, a and b: i / 2 is the signal, i % 2 the letter.
     for (int i = 0; status == LEY_OK && i < 2 * LEY_N_SIGNALS; i++) {
@@ -95,6 +98,9 @@ static enum ley_status add_scaler(struct ley_gguf_builder *builder,
 enum ley_status scaler_keys_add(struct ley_gguf_builder *builder, const struct scaler_keys *keys) {
     ley_gguf_add_string(builder, "leyden.hardware", keys->hardware);
     ley_gguf_add_string(builder, "leyden.scaler.origin", keys->origin);
+    if (keys->set.centres_keys) {
+        ley_gguf_add_bool(builder, CENTRED, true);
+    }
     for (int i = 0; i < 2 * LEY_N_SIGNALS; i++) {
         LEY_TRY(add_scaler(builder, &keys->set, (enum ley_signal)(i / 2), i % 2 ? 'b' : 'a'));
     }

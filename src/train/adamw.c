@@ -62,6 +62,38 @@ LEY_VARIANTS(void, step_values,
               const struct step *s),
              (value, first, second, gradient, n, s))
 
+// The same of the logarithm of a value, whose gradient is that by the value times the value; so
+// few that they are stepped one by one.
+static void step_relative(float *value, float *first, float *second, const float *gradient,
+                          int64_t n, const struct step *s) {
+    for (int64_t i = 0; i < n; i++) {
+        float g = gradient[i] * s->scale * value[i];
+        float m = s->beta1 * first[i] + (1 - s->beta1) * g;
+        float v = s->beta2 * second[i] + (1 - s->beta2) * g * g;
+        float share = s->rate * m / (sqrtf(v) * s->root + s->epsilon);
+        first[i] = m;
+        second[i] = v;
+        // At most a half, so that no value changes its sign.
+        share = share < 0.5f ? share : 0.5f;
+        share = share > -0.5f ? share : -0.5f;
+        value[i] = value[i] * s->keep - value[i] * share;
+    }
+}
+
+static void step_tensor(struct ley_adamw *adamw, struct ley_parameters *parameters,
+                        const struct ley_parameter *tensor, const struct step *step) {
+    int64_t n = tensor->n_rows * tensor->n_columns;
+    LEY_ASSERT(tensor->offset >= adamw->begin);
+#pragma omp parallel for schedule(static) if (n > PIECE)
+    for (int64_t i = 0; i < n; i += PIECE) {
+        int64_t at = tensor->offset + i, n_piece = n - i < PIECE ? n - i : PIECE;
+        int64_t moment = at - adamw->begin;
+        (tensor->is_relative ? step_relative : step_values)(
+            parameters->value + at, adamw->first + moment, adamw->second + moment,
+            parameters->gradient + at, n_piece, step);
+    }
+}
+
 // Corrections are taken in double: beta2^n is close to 1 at first.
 void ley_adamw_step(struct ley_adamw *adamw, struct ley_parameters *parameters, double rate,
                     double scale) {
@@ -71,22 +103,17 @@ void ley_adamw_step(struct ley_adamw *adamw, struct ley_parameters *parameters, 
     struct step step = {
         .beta1 = (float)c->beta1,
         .beta2 = (float)c->beta2,
-        .rate = (float)(rate / (1 - pow(c->beta1, n_steps))),
         .root = (float)(1 / sqrt(1 - pow(c->beta2, n_steps))),
         .epsilon = (float)c->epsilon,
         .scale = (float)scale,
     };
     for (int t = 0; t < parameters->n_tensors; t++) {
         const struct ley_parameter *tensor = &parameters->tensor[t];
-        int64_t n = tensor->trains ? tensor->n_rows * tensor->n_columns : 0;
-        LEY_ASSERT(n == 0 || tensor->offset >= adamw->begin);
-        step.keep = (float)(tensor->decays ? 1 - rate * c->weight_decay : 1);
-#pragma omp parallel for schedule(static) if (n > PIECE)
-        for (int64_t i = 0; i < n; i += PIECE) {
-            int64_t at = tensor->offset + i, n_piece = n - i < PIECE ? n - i : PIECE;
-            int64_t moment = at - adamw->begin;
-            step_values(parameters->value + at, adamw->first + moment, adamw->second + moment,
-                        parameters->gradient + at, n_piece, &step);
+        double own = rate * (tensor->rate > 0 ? tensor->rate : 1);
+        step.rate = (float)(own / (1 - pow(c->beta1, n_steps)));
+        step.keep = (float)(tensor->decays ? 1 - own * c->weight_decay : 1);
+        if (tensor->trains) {
+            step_tensor(adamw, parameters, tensor, &step);
         }
     }
 }

@@ -34,7 +34,9 @@ void ley_adamw_destroy(struct ley_adamw *adamw);
 // One step of everything that trains, with gradients times `scale`: with g the scaled gradient,
 //     m = beta1 m + (1 - beta1) g,  v = beta2 v + (1 - beta2) g^2,
 //     value = value (1 - rate decay) - rate m' / (sqrt(v') + epsilon),
-// m' and v' freed from their start at zero. Gradients stay as they are.
+// m' and v' freed from their start at zero; rate is that of the tensor. A relative tensor takes
+// the step on the logarithm of its values: g is the gradient times the value, and the value loses
+// the share rate m' / (sqrt(v') + epsilon) of itself, at most half. Gradients stay as they are.
 void ley_adamw_step(struct ley_adamw *adamw, struct ley_parameters *parameters, double rate,
                     double scale);
 

@@ -4,6 +4,7 @@
 #include <omp.h>
 #include <string.h>
 
+#include "attention/centre.h"
 #include "support/support.h"
 
 struct data {
@@ -122,6 +123,40 @@ static void check_both_ways(struct ley_hardware *hardware, struct ley_attention_
 }
 
 // Random shapes, all laws, arithmetics and modes, leakage, grouped heads, up to three laps.
+// M25: the mean goes, differences stay, and gradients go back through the same call.
+static void test_centred_keys(void **state) {
+    (void)state;
+    enum { ROWS = 70, HEADS = 2, D = 5, STRIDE = 13 };
+    static float k[ROWS * STRIDE], x[ROWS * STRIDE], y[ROWS * STRIDE];
+    double there = 0, back = 0;
+    for (int i = 0; i < ROWS * STRIDE; i++) {
+        k[i] = x[i] = (float)random_between(3, (uint64_t)i, -1, 2);
+        y[i] = (float)random_between(4, (uint64_t)i, -1, 2);
+    }
+    static float g[ROWS * STRIDE];
+    memcpy(g, y, sizeof g);
+    ley_centre_keys(k, STRIDE, ROWS, HEADS, D);
+    ley_centre_keys(g, STRIDE, ROWS, HEADS, D);
+    for (int r = 0; r < ROWS; r++) {
+        const float *row = k + r * STRIDE, *before = x + r * STRIDE;
+        for (int h = 0; h < HEADS; h++) {
+            double sum = 0;
+            for (int d = h * D; d < (h + 1) * D; d++) {
+                sum += (double)row[d];
+                there += (double)row[d] * (double)y[r * STRIDE + d];
+                back += (double)g[r * STRIDE + d] * (double)before[d];
+                assert_true(fabs((double)(row[d] - row[h * D]) -
+                                 (double)(before[d] - before[h * D])) < 1e-6);
+            }
+            assert_true(fabs(sum) < 1e-6);
+        }
+        for (int d = HEADS * D; d < STRIDE; d++) {
+            assert_true(row[d] == before[d]); // what stands beside the keys stays
+        }
+    }
+    assert_true(fabs(there - back) < 1e-4);
+}
+
 static void test_sequence_equals_bank(void **state) {
     (void)state;
     static const char *const presets[] = {"paper", "paper-linear", "cmos", "ideal", "osfet"};
@@ -318,10 +353,11 @@ static void test_stops_on_request(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sequence_equals_bank),  cmocka_unit_test(test_real_tiles),
-        cmocka_unit_test(test_threads_do_not_matter), cmocka_unit_test(test_grouped_heads),
-        cmocka_unit_test(test_ideal_is_exact),        cmocka_unit_test(test_more_levels_converge),
-        cmocka_unit_test(test_window_forgets),        cmocka_unit_test(test_stops_on_request),
+        cmocka_unit_test(test_centred_keys),         cmocka_unit_test(test_sequence_equals_bank),
+        cmocka_unit_test(test_real_tiles),           cmocka_unit_test(test_threads_do_not_matter),
+        cmocka_unit_test(test_grouped_heads),        cmocka_unit_test(test_ideal_is_exact),
+        cmocka_unit_test(test_more_levels_converge), cmocka_unit_test(test_window_forgets),
+        cmocka_unit_test(test_stops_on_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -55,6 +55,9 @@ static void make_net(struct fixture *f, const char *matrices) {
     ley_lora_tensors(extra + n_scalers, &f->config, &f->spec);
     ASSERT_OK(ley_net_create(&f->net, &f->config, &source, LEY_NN_F32, extra, n_scalers + n));
     ASSERT_OK(ley_net_set_analog(f->net, &f->hardware));
+    for (int l = 0; l < f->config.n_layers; l++) {
+        ley_model_attention(ley_net_model(f->net), l)->centres_keys = true; // M25
+    }
     ASSERT_OK(ley_net_set_lora(f->net, &f->spec));
 }
 

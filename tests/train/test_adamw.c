@@ -72,6 +72,53 @@ static void test_step_equals_formula(void **state) {
     ley_parameters_destroy(&p);
 }
 
+// Slopes with a rate of their own: the logarithm steps as any value does.
+static void test_relative_steps(void **state) {
+    (void)state;
+    enum { N = 5 };
+    const double start[N] = {0.02, -3, 40, 1, 7}, rate = 1e-3, own = 5;
+    const struct ley_adamw_constants plain = {0.9, 0.95, 1e-8, 0};
+    struct ley_model_config config = random_config(LEY_FAMILY_GPT2);
+    const struct ley_weight_source source = random_source(&config);
+    const struct ley_parameter extra = {.name = "slopes",
+                                        .n_rows = 1,
+                                        .n_columns = N,
+                                        .trains = true,
+                                        .rate = own,
+                                        .is_relative = true};
+    struct ley_parameters p;
+    struct ley_adamw adamw;
+    double value[N], m[N] = {0}, v[N] = {0};
+    ASSERT_OK(ley_parameters_create(&p, &config, &source, &extra, 1));
+    ASSERT_OK(ley_adamw_create(&adamw, &p, &plain));
+    int64_t at = ley_parameters_named(&p, "slopes")->offset;
+    for (int i = 0; i < N; i++) {
+        value[i] = start[i];
+        p.value[at + i] = (float)start[i];
+    }
+    for (int step = 1; step <= 6; step++) {
+        for (int i = 0; i < N; i++) {
+            double by_value = i == 3 ? 0 : random_between(9, (uint64_t)(step * N + i), -1, 1);
+            p.gradient[at + i] = (float)by_value;
+            double g = (double)p.gradient[at + i] * value[i];
+            m[i] = 0.9 * m[i] + 0.1 * g;
+            v[i] = 0.95 * v[i] + 0.05 * g * g;
+            double root = sqrt(v[i] / (1 - pow(0.95, step))) + 1e-8;
+            value[i] -= value[i] * own * rate * m[i] / (1 - pow(0.9, step)) / root;
+        }
+        ley_adamw_step(&adamw, &p, rate, 1);
+    }
+    for (int i = 0; i < N; i++) {
+        assert_true(fabs((double)p.value[at + i] / value[i] - 1) < 1e-5);
+    }
+    assert_true(p.value[at + 3] == 1); // no gradient, no step
+    p.gradient[at] = 1e6f;
+    ley_adamw_step(&adamw, &p, 1e3, 1);
+    assert_true(p.value[at] > 0); // however large the rate
+    ley_adamw_destroy(&adamw);
+    ley_parameters_destroy(&p);
+}
+
 static void test_norm_counts_what_trains(void **state) {
     (void)state;
     struct ley_parameters p;
@@ -120,6 +167,7 @@ static void test_schedule(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_step_equals_formula),
+        cmocka_unit_test(test_relative_steps),
         cmocka_unit_test(test_norm_counts_what_trains),
         cmocka_unit_test(test_schedule),
     };
