@@ -35,7 +35,8 @@ struct ley_net_activations {
     float *dx, *dh;                // (R, C)
     float *dqkv, *dattended, *dactive;
     float *low, *dlow;       // (R, widest stack of changes) x A^T and dy B
-    float *low_one;          // (R, rank) of one change
+    float *rows;             // dy of a stack, then its x, in the format of the engine
+    int64_t n_dy_rows;       // floats of the first
     float *turn;             // (T, rope_dim)
     double *statistics;      // (R, 2)
     float *scores;           // scratch of softmax
@@ -159,8 +160,9 @@ void ley_low_rank_pack(struct ley_net *net, const struct ley_stack *stack);
 
 // dA, dB of the changes of a stack += what follows from dy (R, n_out) and x (R, n_in).
 LEY_MUST_CHECK enum ley_status ley_low_rank_backward(struct ley_net *net,
-                                                     const struct ley_stack *stack, const float *dy,
-                                                     const float *x, int64_t n_rows);
+                                                     const struct ley_stack *stack,
+                                                     const struct ley_rows *dy, const float *x,
+                                                     int64_t n_rows);
 
 // Outputs of all changes of the widest stack; 0: none.
 int64_t ley_low_rank_width(const struct ley_net *net);

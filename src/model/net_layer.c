@@ -211,8 +211,14 @@ enum ley_status ley_stack_backward(float *dx, struct ley_net *net, const struct 
         }
         first += n;
     }
-    LEY_TRY(ley_low_rank_backward(net, stack, dy, x, n_rows));
-    ley_linear_forward(dx, stack->back, dy, n_rows);
+    if (stack->kind == LEY_STACK_OUTPUT) {
+        ley_linear_forward(dx, stack->back, dy, n_rows); // many columns, one product
+        return LEY_OK;
+    }
+    const struct ley_rows rows =
+        ley_rows_make(net->model->engine, dy, n_rows, (int)n_out, net->a.rows);
+    LEY_TRY(ley_low_rank_backward(net, stack, &rows, x, n_rows));
+    ley_linear_forward_rows(dx, stack->back, &rows, n_rows);
     return LEY_OK;
 }
 

@@ -120,29 +120,34 @@ void ley_low_rank_pack(struct ley_net *net, const struct ley_stack *stack) {
     }
 }
 
-// dB += dy^T U of change c of a stack, from the columns of dy that are its own.
+// dB += dy^T U of change c of a stack, from the columns of dy that are its own: made turned, U^T
+// dy.
 static enum ley_status b_backward(struct ley_net *net, const struct ley_low_rank *low, int c,
-                                  const struct ley_parameter *b, const float *dy, int64_t dy_stride,
-                                  int64_t n_rows) {
-    const struct ley_net_activations *a = &net->a;
-    int64_t rank = net->lora.spec.rank;
-    for (int64_t r = 0; r < n_rows; r++) {
-        memcpy(a->low_one + r * rank, a->low + (r * low->n + c) * rank,
-               (size_t)rank * sizeof *a->low);
+                                  const struct ley_parameter *b, const struct ley_rows *dy,
+                                  int64_t first, int64_t n_rows) {
+    int64_t rank = net->lora.spec.rank, n = b->n_rows;
+    float *turned = net->lora.scratch, *db = net->parameters.gradient + b->offset;
+    memset(turned, 0, (size_t)(rank * n) * sizeof *turned);
+    LEY_TRY(ley_outer_product(turned, net->model->engine, net->a.low + c * rank, low->n * rank, dy,
+                              first, n_rows, (int)rank, (int)n));
+#pragma omp parallel for schedule(static)
+    for (int64_t r = 0; r < n; r++) {
+        for (int64_t j = 0; j < rank; j++) {
+            db[r * rank + j] += turned[j * n + r];
+        }
     }
-    return ley_linear_backward_weights(net->parameters.gradient + b->offset, net->model->engine, dy,
-                                       dy_stride, a->low_one, n_rows, (int)b->n_rows, (int)rank);
+    return LEY_OK;
 }
 
 // dA += H^T x: one product for all, then each to its tensor.
 static enum ley_status a_backward(struct ley_net *net, const struct ley_low_rank *low,
-                                  const struct ley_stack *stack, const float *x, int64_t n_rows) {
-    int64_t rank = net->lora.spec.rank, width = low->n * rank;
-    int64_t n_in = ley_weight_info(&net->parameters.config, stack->weight[0]).n_columns;
+                                  const struct ley_stack *stack, const struct ley_rows *x,
+                                  int64_t n_rows) {
+    int64_t rank = net->lora.spec.rank, width = low->n * rank, n_in = x->n;
     float *from = net->lora.scratch;
     memset(from, 0, (size_t)(width * n_in) * sizeof *from);
-    LEY_TRY(ley_linear_backward_weights(from, net->model->engine, net->a.dlow, width, x, n_rows,
-                                        (int)width, (int)n_in));
+    LEY_TRY(ley_outer_product(from, net->model->engine, net->a.dlow, width, x, 0, n_rows,
+                              (int)width, (int)n_in));
     for (int i = 0; i < stack->n; i++) {
         struct ley_parameter *const *change = ley_net_change(net, stack->weight[i], stack->layer);
         if (change) {
@@ -157,7 +162,7 @@ static enum ley_status a_backward(struct ley_net *net, const struct ley_low_rank
 }
 
 enum ley_status ley_low_rank_backward(struct ley_net *net, const struct ley_stack *stack,
-                                      const float *dy, const float *x, int64_t n_rows) {
+                                      const struct ley_rows *dy, const float *x, int64_t n_rows) {
     const struct ley_low_rank *low = low_rank_of(net, stack);
     bool trains = false;
     for (int i = 0; low && i < stack->n; i++) {
@@ -166,16 +171,19 @@ enum ley_status ley_low_rank_backward(struct ley_net *net, const struct ley_stac
     if (!trains) {
         return LEY_OK;
     }
-    int64_t n_out = outputs_of(net, stack), first = 0;
-    ley_linear_forward(net->a.low, low->down, x, n_rows);
-    ley_linear_forward(net->a.dlow, low->up, dy, n_rows);
+    int n_in = (int)ley_weight_info(&net->parameters.config, stack->weight[0]).n_columns;
+    const struct ley_rows rows =
+        ley_rows_make(net->model->engine, x, n_rows, n_in, net->a.rows + net->a.n_dy_rows);
+    int64_t first = 0;
+    ley_linear_forward_rows(net->a.low, low->down, &rows, n_rows);
+    ley_linear_forward_rows(net->a.dlow, low->up, dy, n_rows);
     for (int i = 0, c = 0; i < stack->n; i++) {
         struct ley_parameter *const *change = ley_net_change(net, stack->weight[i], stack->layer);
         if (change && change[1]->trains) {
-            LEY_TRY(b_backward(net, low, c, change[1], dy + first, n_out, n_rows));
+            LEY_TRY(b_backward(net, low, c, change[1], dy, first, n_rows));
         }
         c += change != NULL;
         first += rows_of(net, stack->weight[i]);
     }
-    return a_backward(net, low, stack, x, n_rows);
+    return a_backward(net, low, stack, &rows, n_rows);
 }

@@ -39,6 +39,19 @@ static void lay_out_inside(struct ley_net_inside *inside, const struct ley_model
     inside->active = cut(block, at, n_rows * F);
 }
 
+// Rows of the widest stack of a layer, on both sides.
+static void lay_out_rows(struct ley_net_activations *a, const struct ley_net *net, float *block,
+                         size_t *at) {
+    const struct ley_model_config *config = &net->parameters.config;
+    const struct ley_engine *engine = net->model->engine;
+    int64_t R = a->n_batch * a->n_tokens, F = config->d_ff, C = config->d_model;
+    int64_t Q = ley_width_q(config), qkv = Q + 2 * (int64_t)ley_width_k(config);
+    int64_t ffn = config->activation == LEY_SWIGLU ? 2 * F : F;
+    int64_t out = qkv > ffn ? qkv : ffn, in = F > Q ? F : Q;
+    a->n_dy_rows = (ley_rows_room(engine, R * (out > C ? out : C)) + 15) / 16 * 16; // whole lines
+    a->rows = cut(block, at, a->n_dy_rows + ley_rows_room(engine, R * (in > C ? in : C)));
+}
+
 // Sets every pointer of `a` from one block; called first without a block, for the size.
 static size_t lay_out(struct ley_net_activations *a, const struct ley_net *net, float *block) {
     const struct ley_model_config *config = &net->parameters.config;
@@ -55,7 +68,7 @@ static size_t lay_out(struct ley_net_activations *a, const struct ley_net *net, 
     a->dactive = cut(block, &at, R * config->d_ff);
     a->low = cut(block, &at, R * ley_low_rank_width(net));
     a->dlow = cut(block, &at, R * ley_low_rank_width(net));
-    a->low_one = cut(block, &at, R * net->lora.spec.rank);
+    lay_out_rows(a, net, block, &at);
     a->turn = cut(block, &at, net->model->rotary ? a->n_tokens * config->rope_dim : 0);
     a->statistics = (double *)(void *)cut(block, &at, 2 * 2 * R); // two floats make a double
     a->scores = cut(block, &at, score_floats(net, a->n_tokens, a->n_threads));

@@ -27,10 +27,14 @@ struct ley_kernel {
     struct ley_kernel *next;
 };
 
-// A product of m rows for the gradient of weights, run by one thread: (m, k) (k, n) added to (m,
-// n).
+// A product for the gradient of weights, run by one thread: (m, k) (k, n) added to (m, n), whose
+// rows are k, b_row and c_row values apart.
+struct ley_outer_shape {
+    int64_t m, k, n, b_row, c_row;
+};
+
 struct ley_outer {
-    int64_t m, k, n;
+    struct ley_outer_shape shape;
     dnnl_primitive_t primitive;
     dnnl_memory_desc_t a, b, c, scratch;
     // the engine's list of shapes

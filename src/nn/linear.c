@@ -176,11 +176,16 @@ void ley_linear_read(float *row, const struct ley_linear *linear, int64_t output
     }
 }
 
-// Inputs of one block in the form the kernel reads: converted, padded with zeros, or as they are.
-static const void *block_input(const struct ley_linear *linear, const float *x, int64_t n_rows,
-                               const struct ley_block *block) {
+// Inputs of one block, from `row` on, in the form the kernel reads: converted, padded with zeros,
+// or as they are.
+static const void *block_input(const struct ley_linear *linear, const struct ley_rows *rows,
+                               int64_t row, int64_t n_rows, const struct ley_block *block) {
     size_t n_in = (size_t)linear->kernel->n_in, n = (size_t)n_rows * n_in;
+    const float *x = rows->x + (size_t)row * n_in;
     // In bf16 rows beyond n_rows keep what was there: their results are thrown away.
+    if (rows->bf16 && n_rows == block->n_rows) {
+        return rows->bf16 + (size_t)row * n_in;
+    }
     if (linear->engine->dtype == LEY_NN_BF16) {
         ley_bf16_from_float(linear->engine->x, x, n);
     } else if (n_rows < block->n_rows) {
@@ -192,12 +197,13 @@ static const void *block_input(const struct ley_linear *linear, const float *x, 
     return linear->engine->x;
 }
 
-// Runs one block on n_rows <= block->n_rows rows.
-static void run_block(float *y, const struct ley_linear *linear, const float *x, int64_t n_rows,
-                      const struct ley_block *block) {
+// Runs one block on n_rows <= block->n_rows rows from `row` on.
+static void run_block(float *y, const struct ley_linear *linear, const struct ley_rows *rows,
+                      int64_t row, int64_t n_rows, const struct ley_block *block) {
     struct ley_engine *engine = linear->engine;
     float *target = n_rows < block->n_rows ? engine->y : y;
-    void *source = (void *)(uintptr_t)block_input(linear, x, n_rows, block); // oneDNN only reads it
+    // oneDNN only reads it
+    void *source = (void *)(uintptr_t)block_input(linear, rows, row, n_rows, block);
     // A handle that cannot be set would be a bug of ours, not a lack of memory: hence assertions.
     dnnl_status_t status = dnnl_memory_set_data_handle(block->x, source);
     LEY_ASSERT(status == dnnl_success);
@@ -223,18 +229,41 @@ static void run_block(float *y, const struct ley_linear *linear, const float *x,
 }
 
 // Largest blocks first; b only falls, since what is left only shrinks. Rows do not care (linear.h).
-void ley_linear_forward(float *y, const struct ley_linear *linear, const float *x, int64_t n_rows) {
+void ley_linear_forward_rows(float *y, const struct ley_linear *linear, const struct ley_rows *rows,
+                             int64_t n_rows) {
     const struct ley_kernel *kernel = linear->kernel;
     int b = kernel->n_blocks - 1;
+    LEY_ASSERT(rows->n == kernel->n_in);
     for (int64_t row = 0; row < n_rows;) {
         int64_t n_left = n_rows - row;
         while (b > 0 && kernel->block[b].n_rows > n_left) {
             b--;
         }
         int64_t n = kernel->block[b].n_rows < n_left ? kernel->block[b].n_rows : n_left;
-        run_block(y + row * kernel->n_out, linear, x + row * kernel->n_in, n, &kernel->block[b]);
+        run_block(y + row * kernel->n_out, linear, rows, row, n, &kernel->block[b]);
         row += n;
     }
+}
+
+// Each block is converted when it is its turn, and still in the cache when it is multiplied.
+void ley_linear_forward(float *y, const struct ley_linear *linear, const float *x, int64_t n_rows) {
+    ley_linear_forward_rows(y, linear, &(struct ley_rows){.x = x, .n = linear->kernel->n_in},
+                            n_rows);
+}
+
+int64_t ley_rows_room(const struct ley_engine *engine, int64_t n) {
+    return engine->dtype == LEY_NN_BF16 ? (n + 1) / 2 : 0;
+}
+
+struct ley_rows ley_rows_make(const struct ley_engine *engine, const float *x, int64_t n_rows,
+                              int n, float *room) {
+    struct ley_rows rows = {.x = x, .n = n};
+    if (engine->dtype == LEY_NN_BF16) {
+        uint16_t *bf16 = (uint16_t *)(void *)room;
+        ley_bf16_from_float(bf16, x, (size_t)n_rows * (size_t)n);
+        rows.bf16 = bf16;
+    }
+    return rows;
 }
 
 // As packed, padding of the layout included.

@@ -44,6 +44,24 @@ void ley_linear_load_bias(struct ley_linear *linear, const float *bias, int64_t 
 // as the embedding.
 void ley_linear_read(float *row, const struct ley_linear *linear, int64_t output);
 
+// Rows of n values in the format that an engine multiplies, converted once for several products.
+struct ley_rows {
+    const float *x;       // as they were given
+    const uint16_t *bf16; // NULL: the engine takes x
+    int n;
+};
+
+// Floats of room that n values need beside themselves; 0 where nothing is converted.
+int64_t ley_rows_room(const struct ley_engine *engine, int64_t n);
+
+// Converts x (n_rows, n) into `room`; both are borrowed as long as the result is used.
+struct ley_rows ley_rows_make(const struct ley_engine *engine, const float *x, int64_t n_rows,
+                              int n, float *room);
+
+// As ley_linear_forward, from n_rows rows of n_in values: the same bits.
+void ley_linear_forward_rows(float *y, const struct ley_linear *linear, const struct ley_rows *rows,
+                             int64_t n_rows);
+
 // y (n_rows, n_out) <- x (n_rows, n_in); y and x must not overlap. Leyden allocates nothing here
 // (oneDNN keeps a few hundred bytes of argument tables while it runs).
 void ley_linear_forward(float *y, const struct ley_linear *linear, const float *x, int64_t n_rows);
@@ -56,6 +74,14 @@ LEY_MUST_CHECK enum ley_status ley_linear_backward_weights(float *dw, struct ley
                                                            const float *dy, int64_t dy_stride,
                                                            const float *x, int64_t n_rows,
                                                            int n_out, int n_in);
+
+// c (m, n) += a^T b: a (n_rows, m) has rows a_stride floats apart and is rounded to the engine's
+// format; b is columns first_column .. first_column + n - 1 of rows. For few rows of c; otherwise
+// as ley_linear_backward_weights.
+LEY_MUST_CHECK enum ley_status ley_outer_product(float *c, struct ley_engine *engine,
+                                                 const float *a, int64_t a_stride,
+                                                 const struct ley_rows *rows, int64_t first_column,
+                                                 int64_t n_rows, int m, int n);
 
 // c (n_rows, n_columns) += scale a b, a (n_rows, depth), b (depth, n_columns), in float32: chains
 // of fused multiply-adds over the depth, the same bits on every instruction set and in any pieces

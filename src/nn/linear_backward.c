@@ -1,10 +1,10 @@
 // linear_backward.c - gradients of weights and biases: dW += dy^T x, db += column sums of dy
 //
-// dW is cut into groups of rows whose size depends on the shape alone, and each group is one
-// product that a single thread computes from beginning to end: what is summed in which order then
-// has nothing to do with the number of threads (oneDNN, left to thread a long sum itself, may cut
-// it). dy is transposed first, on the way to the engine's format, so that every product is of plain
-// matrices.
+// dW is cut into groups of rows, or of columns, whose size depends on the shape alone, and each
+// group is one product that a single thread computes from beginning to end: what is summed in which
+// order then has nothing to do with the number of threads (oneDNN, left to thread a long sum
+// itself, may cut it). dy is transposed first, on the way to the engine's format, so that every
+// product is of plain matrices.
 #include <omp.h>
 #include <stdbool.h>
 #include <string.h>
@@ -15,9 +15,10 @@
 #include "nn/engine_impl.h"
 #include "nn/linear.h"
 
-// GROUP: most rows of dW in one product, enough that packing x for each group costs little. TILE:
-// side of the squares that are transposed at a time. COLUMNS: of one task of the bias.
-enum { GROUP = 256, TILE = 32, COLUMNS = 16 };
+// GROUP: most rows of dW in one product, enough that packing x for each group costs little; WIDE:
+// most columns where rows are few. TILE: side of the squares that are transposed at a time.
+// COLUMNS: of one task of the bias.
+enum { GROUP = 256, WIDE = 512, TILE = 32, COLUMNS = 16 };
 
 void ley_outers_destroy(struct ley_outer *outers) {
     while (outers) {
@@ -28,11 +29,11 @@ void ley_outers_destroy(struct ley_outer *outers) {
     }
 }
 
-// Row-major matrix.
+// Row-major matrix, rows `stride` elements apart.
 static enum ley_status describe(dnnl_memory_desc_t *desc, int64_t rows, int64_t columns,
-                                dnnl_data_type_t type) {
-    dnnl_dims_t dims = {rows, columns};
-    return ley_dnnl_status(dnnl_memory_desc_init_by_tag(desc, 2, dims, type, dnnl_ab),
+                                int64_t stride, dnnl_data_type_t type) {
+    dnnl_dims_t dims = {rows, columns}, strides = {stride, 1};
+    return ley_dnnl_status(dnnl_memory_desc_init_by_strides(desc, 2, dims, type, strides),
                            "describe a matrix");
 }
 
@@ -61,9 +62,10 @@ static enum ley_status make_attributes(dnnl_primitive_attr_t *attributes) {
 // Planned for one thread, whatever the caller may use.
 static enum ley_status plan(struct ley_outer *outer, const struct ley_engine *engine) {
     dnnl_data_type_t type = engine->dtype == LEY_NN_BF16 ? dnnl_bf16 : dnnl_f32;
-    LEY_TRY(describe(&outer->a, outer->m, outer->k, type));
-    LEY_TRY(describe(&outer->b, outer->k, outer->n, type));
-    LEY_TRY(describe(&outer->c, outer->m, outer->n, dnnl_f32));
+    const struct ley_outer_shape *s = &outer->shape;
+    LEY_TRY(describe(&outer->a, s->m, s->k, s->k, type));
+    LEY_TRY(describe(&outer->b, s->k, s->n, s->b_row, type));
+    LEY_TRY(describe(&outer->c, s->m, s->n, s->c_row, dnnl_f32));
     dnnl_matmul_desc_t product;
     LEY_TRY(ley_dnnl_status(dnnl_matmul_desc_init(&product, &outer->a, &outer->b, NULL, &outer->c),
                             "describe a product"));
@@ -85,10 +87,10 @@ static enum ley_status plan(struct ley_outer *outer, const struct ley_engine *en
 }
 
 // Finds or makes a product; it belongs to the engine.
-static enum ley_status get_outer(struct ley_outer **outer, struct ley_engine *engine, int64_t m,
-                                 int64_t k, int64_t n) {
+static enum ley_status get_outer(struct ley_outer **outer, struct ley_engine *engine,
+                                 const struct ley_outer_shape *shape) {
     for (*outer = engine->outers; *outer; *outer = (*outer)->next) {
-        if ((*outer)->m == m && (*outer)->k == k && (*outer)->n == n) {
+        if (memcmp(&(*outer)->shape, shape, sizeof *shape) == 0) {
             return LEY_OK;
         }
     }
@@ -96,9 +98,7 @@ static enum ley_status get_outer(struct ley_outer **outer, struct ley_engine *en
     if (!made) {
         return ley_fail_memory("kernels of a layer", 1, sizeof *made);
     }
-    made->m = m;
-    made->k = k;
-    made->n = n;
+    made->shape = *shape;
     enum ley_status status = plan(made, engine);
     if (status != LEY_OK) {
         ley_free(made);
@@ -130,25 +130,17 @@ static void turn_tile(void *to, const float *dy, int64_t dy_stride, int64_t n_ro
     }
 }
 
-// engine->dy (n_out, n_rows) <- dy^T, engine->dy_x (n_rows, n_in) <- x in bf16. Returns the matrix
-// to take for x.
-static enum ley_status prepare(const void **b, struct ley_engine *engine, const float *dy,
-                               int64_t dy_stride, const float *x, int64_t n_rows, int n_out,
-                               int n_in) {
+// engine->dy (n_out, n_rows) <- dy^T
+static enum ley_status turn(struct ley_engine *engine, const float *dy, int64_t dy_stride,
+                            int64_t n_rows, int n_out) {
     bool is_bf16 = engine->dtype == LEY_NN_BF16;
-    size_t bytes = is_bf16 ? sizeof(uint16_t) : sizeof(float), n_x = (size_t)(n_rows * n_in);
+    size_t bytes = is_bf16 ? sizeof(uint16_t) : sizeof(float);
     LEY_TRY(ley_engine_reserve(&engine->dy, &engine->n_dy, (size_t)(n_rows * n_out) * bytes));
-    LEY_TRY(ley_engine_reserve(&engine->dy_x, &engine->n_dy_x, is_bf16 ? n_x * bytes : 0));
 #pragma omp parallel for schedule(static) collapse(2)
     for (int64_t c = 0; c < n_out; c += TILE) {
         for (int64_t r = 0; r < n_rows; r += TILE) {
             turn_tile(engine->dy, dy, dy_stride, n_rows, r, c, n_out, is_bf16);
         }
-    }
-    *b = x;
-    if (is_bf16) {
-        ley_bf16_from_float(engine->dy_x, x, n_x);
-        *b = engine->dy_x;
     }
     return LEY_OK;
 }
@@ -173,35 +165,85 @@ static void run_outer(float *c, const struct ley_outer *outer, const struct ley_
     }
 }
 
-// Rows of a group: equal shares of an even number of groups, so that two threads finish together.
-static int64_t group_rows(int n_out) {
-    int64_t n_groups = (n_out + GROUP - 1) / GROUP;
-    n_groups += n_groups % 2;
-    return (n_out + n_groups - 1) / n_groups;
+// The parts of a gradient, one product each: all but the last are alike, so two products serve.
+struct parts {
+    struct ley_outer *full, *last;
+    int64_t size, n; // rows or columns of a part; how many
+    size_t scratch;  // of a thread
+};
+
+// Equal shares of an even number of parts, so that two threads finish together.
+static void cut(struct parts *parts, int64_t n, int64_t most) {
+    int64_t n_parts = (n + most - 1) / most;
+    n_parts += n_parts % 2;
+    parts->size = (n + n_parts - 1) / n_parts;
+    parts->n = (n + parts->size - 1) / parts->size;
 }
 
-// All groups but the last are alike; two products serve a shape.
+static enum ley_status make_parts(struct parts *parts, struct ley_engine *engine,
+                                  const struct ley_outer_shape *full,
+                                  const struct ley_outer_shape *last) {
+    LEY_TRY(get_outer(&parts->full, engine, full));
+    LEY_TRY(get_outer(&parts->last, engine, last));
+    size_t each = dnnl_memory_desc_get_size(&parts->full->scratch);
+    size_t n_last = dnnl_memory_desc_get_size(&parts->last->scratch);
+    parts->scratch = ((n_last > each ? n_last : each) + 63) / 64 * 64;
+    return ley_engine_reserve(&engine->outer_scratch, &engine->n_outer_scratch,
+                              parts->scratch * (size_t)omp_get_max_threads());
+}
+
+// Part p of a product whose operands begin at a, b and c.
+static void run_part(float *c, const struct parts *parts, const struct ley_engine *engine,
+                     int64_t p, const void *a, const void *b) {
+    run_outer(c, p < parts->n - 1 ? parts->full : parts->last, engine, a, b,
+              (char *)engine->outer_scratch + parts->scratch * (size_t)omp_get_thread_num());
+}
+
+// Values of an operand, `at` on.
+static const void *at_of(const struct ley_engine *engine, const void *x, int64_t at) {
+    return engine->dtype == LEY_NN_BF16 ? (const void *)((const uint16_t *)x + at)
+                                        : (const void *)((const float *)x + at);
+}
+
+// Parts are groups of rows of dw.
 enum ley_status ley_linear_backward_weights(float *dw, struct ley_engine *engine, const float *dy,
                                             int64_t dy_stride, const float *x, int64_t n_rows,
                                             int n_out, int n_in) {
     LEY_ASSERT(n_rows >= 1 && n_out >= 1 && n_in >= 1 && dy_stride >= n_out);
-    int64_t group = group_rows(n_out), n_groups = (n_out + group - 1) / group;
-    struct ley_outer *full, *last;
-    const void *b;
-    LEY_TRY(get_outer(&full, engine, group, n_rows, n_in));
-    LEY_TRY(get_outer(&last, engine, n_out - (n_groups - 1) * group, n_rows, n_in));
-    size_t each = dnnl_memory_desc_get_size(&full->scratch);
-    size_t n_last = dnnl_memory_desc_get_size(&last->scratch);
-    each = ((n_last > each ? n_last : each) + 63) / 64 * 64;
-    LEY_TRY(ley_engine_reserve(&engine->outer_scratch, &engine->n_outer_scratch,
-                               each * (size_t)omp_get_max_threads()));
-    LEY_TRY(prepare(&b, engine, dy, dy_stride, x, n_rows, n_out, n_in));
-    size_t bytes = engine->dtype == LEY_NN_BF16 ? sizeof(uint16_t) : sizeof(float);
+    struct parts parts;
+    cut(&parts, n_out, GROUP);
+    struct ley_outer_shape full = {parts.size, n_rows, n_in, n_in, n_in}, last = full;
+    last.m = n_out - (parts.n - 1) * parts.size;
+    LEY_TRY(make_parts(&parts, engine, &full, &last));
+    LEY_TRY(turn(engine, dy, dy_stride, n_rows, n_out));
+    int64_t room = ley_rows_room(engine, n_rows * n_in);
+    LEY_TRY(ley_engine_reserve(&engine->dy_x, &engine->n_dy_x, (size_t)room * sizeof *x));
+    const struct ley_rows rows = ley_rows_make(engine, x, n_rows, n_in, engine->dy_x);
+    const void *b = rows.bf16 ? (const void *)rows.bf16 : (const void *)x;
 #pragma omp parallel for schedule(dynamic, 1)
-    for (int64_t g = 0; g < n_groups; g++) {
-        const char *a = (const char *)engine->dy + (size_t)(g * group * n_rows) * bytes;
-        run_outer(dw + g * group * n_in, g < n_groups - 1 ? full : last, engine, a, b,
-                  (char *)engine->outer_scratch + each * (size_t)omp_get_thread_num());
+    for (int64_t p = 0; p < parts.n; p++) {
+        run_part(dw + p * parts.size * n_in, &parts, engine, p,
+                 at_of(engine, engine->dy, p * parts.size * n_rows), b);
+    }
+    return LEY_OK;
+}
+
+// Parts are groups of columns of c: each packs its own columns of b, and nothing twice.
+enum ley_status ley_outer_product(float *c, struct ley_engine *engine, const float *a,
+                                  int64_t a_stride, const struct ley_rows *rows,
+                                  int64_t first_column, int64_t n_rows, int m, int n) {
+    LEY_ASSERT(n_rows >= 1 && m >= 1 && n >= 1 && first_column >= 0 && first_column + n <= rows->n);
+    struct parts parts;
+    cut(&parts, n, WIDE);
+    struct ley_outer_shape full = {m, n_rows, parts.size, rows->n, n}, last = full;
+    last.n = n - (parts.n - 1) * parts.size;
+    LEY_TRY(make_parts(&parts, engine, &full, &last));
+    LEY_TRY(turn(engine, a, a_stride, n_rows, m));
+    const void *b = rows->bf16 ? (const void *)rows->bf16 : (const void *)rows->x;
+#pragma omp parallel for schedule(dynamic, 1)
+    for (int64_t p = 0; p < parts.n; p++) {
+        run_part(c + p * parts.size, &parts, engine, p, engine->dy,
+                 at_of(engine, b, first_column + p * parts.size));
     }
     return LEY_OK;
 }

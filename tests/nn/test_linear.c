@@ -104,6 +104,19 @@ static void test_linear_rows_are_independent(void **state) {
     }
 }
 
+// From rows that were converted before: the same bits.
+static void check_rows(const struct layer *layer) {
+    size_t n = (size_t)(layer->n_rows * layer->n_out), n_x = (size_t)(layer->n_rows * layer->n_in);
+    float *room = ley_alloc((size_t)ley_rows_room(layer->engine, (int64_t)n_x), sizeof *room);
+    float *y = ley_alloc(n, sizeof *y);
+    const struct ley_rows rows =
+        ley_rows_make(layer->engine, layer->x, layer->n_rows, layer->n_in, room);
+    ley_linear_forward_rows(y, layer->linear, &rows, layer->n_rows);
+    assert_memory_equal(y, layer->y, n * sizeof *y);
+    ley_free(room);
+    ley_free(y);
+}
+
 static void test_linear_bf16(void **state) {
     (void)state;
     struct layer layer;
@@ -126,6 +139,7 @@ static void test_linear_bf16(void **state) {
         }
         ley_linear_forward(layer.y, layer.linear, layer.x, layer.n_rows);
         assert_true(largest_error(&layer) < 2e-7 * (layer.n_in + 8)); // sums are float32
+        check_rows(&layer);
         float *row = ley_alloc((size_t)layer.n_in, sizeof *row);
         ley_linear_read(row, layer.linear, layer.n_out - 1);
         assert_memory_equal(row, layer.w + (layer.n_out - 1) * layer.n_in,

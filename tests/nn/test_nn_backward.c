@@ -216,15 +216,16 @@ static void test_linear(void **state) {
 }
 
 // dW of a shape in float32 or bf16 against a sum in double of the same (rounded) factors, added
-// twice, from columns of a wider dy; the same bits on 1, 2 and 3 threads.
-static void check_weights(enum ley_nn_dtype dtype, int n_rows, int n_out, int n_in) {
+// twice, from columns of a wider dy; the same bits on 1, 2 and 3 threads. With `before` columns
+// before x it is ley_outer_product's.
+static void check_weights(enum ley_nn_dtype dtype, int n_rows, int n_out, int n_in, int before) {
     struct ley_engine *engine;
     if (ley_engine_create(&engine, dtype) != LEY_OK) {
         print_message("SKIPPED: %s\n", ley_error_text());
         return;
     }
-    int stride = n_out + 3;
-    size_t n_dy = (size_t)(n_rows * stride), n_x = (size_t)(n_rows * n_in);
+    int stride = n_out + 3, x_stride = n_in + before;
+    size_t n_dy = (size_t)(n_rows * stride), n_x = (size_t)(n_rows * x_stride);
     size_t n_w = (size_t)(n_out * n_in);
     float *dy = ley_alloc(n_dy, sizeof *dy), *x = ley_alloc(n_x, sizeof *x);
     float *dw = ley_alloc(n_w, sizeof *dw), *first = ley_alloc(n_w, sizeof *first);
@@ -237,11 +238,16 @@ static void check_weights(enum ley_nn_dtype dtype, int n_rows, int n_out, int n_
         ley_bf16_from_float(rounded, x, n_x);
         ley_bf16_to_float(x, rounded, n_x);
     }
+    float *room = ley_alloc((size_t)ley_rows_room(engine, (int64_t)n_x), sizeof *room);
+    const struct ley_rows rows = ley_rows_make(engine, x, n_rows, x_stride, room);
     for (int n_threads = 1; n_threads <= 3; n_threads++) {
         omp_set_num_threads(n_threads);
         memset(dw, 0, n_w * sizeof *dw);
         for (int i = 0; i < 2; i++) {
-            ASSERT_OK(ley_linear_backward_weights(dw, engine, dy, stride, x, n_rows, n_out, n_in));
+            ASSERT_OK(
+                before > 0
+                    ? ley_outer_product(dw, engine, dy, stride, &rows, before, n_rows, n_out, n_in)
+                    : ley_linear_backward_weights(dw, engine, dy, stride, x, n_rows, n_out, n_in));
         }
         if (n_threads == 1) {
             memcpy(first, dw, n_w * sizeof *dw);
@@ -253,7 +259,7 @@ static void check_weights(enum ley_nn_dtype dtype, int n_rows, int n_out, int n_
         size_t o = probe * 7919 % (size_t)n_out, i = probe * 104729 % (size_t)n_in;
         double want = 0;
         for (size_t r = 0; r < (size_t)n_rows; r++) {
-            want += 2.0 * dy[r * (size_t)stride + o] * x[r * (size_t)n_in + i];
+            want += 2.0 * dy[r * (size_t)stride + o] * x[r * (size_t)x_stride + (size_t)before + i];
         }
         assert_true(fabs(dw[o * (size_t)n_in + i] - want) < 1e-6 * n_rows);
     }
@@ -262,6 +268,7 @@ static void check_weights(enum ley_nn_dtype dtype, int n_rows, int n_out, int n_
     ley_free(dw);
     ley_free(first);
     ley_free(rounded);
+    ley_free(room);
     ley_engine_destroy(engine);
 }
 
@@ -270,8 +277,10 @@ static void test_weights_do_not_depend_on_threads(void **state) {
     static const int shapes[][3] = {{1, 1, 1},     {7, 300, 33},    {64, 576, 192}, {1000, 70, 48},
                                     {256, 513, 1}, {1024, 64, 128}, {33, 1, 17}};
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
-        check_weights(LEY_NN_F32, shapes[i][0], shapes[i][1], shapes[i][2]);
-        check_weights(LEY_NN_BF16, shapes[i][0], shapes[i][1], shapes[i][2]);
+        for (int before = 0; before <= 5; before += 5) {
+            check_weights(LEY_NN_F32, shapes[i][0], shapes[i][1], shapes[i][2], before);
+            check_weights(LEY_NN_BF16, shapes[i][0], shapes[i][1], shapes[i][2], before);
+        }
     }
 }
 
