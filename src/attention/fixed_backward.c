@@ -304,6 +304,7 @@ static void finish_pair(struct worker *worker, const struct run *run, int64_t pa
 // Codes and rows, then shares of tiles, then what is left for each head and bank.
 static void run_all(const struct run *run) {
     const struct ley_fixed_run *codes = &run->codes;
+    int64_t n_steps = (codes->n_tokens + 63) / 64;
 #pragma omp parallel
     {
         struct worker *mine = &run->worker[omp_get_thread_num()];
@@ -312,9 +313,10 @@ static void run_all(const struct run *run) {
             prepare_head(run, mine, head);
         }
 #pragma omp for schedule(dynamic)
-        for (int64_t pair = 0; pair < codes->n_pairs; pair++) {
-            for (int64_t t = 0; t < codes->n_tokens; t++) {
-                ley_fixed_run_store(codes, pair, t, mine->v);
+        for (int64_t i = 0; i < codes->n_pairs * n_steps; i++) {
+            int64_t first = i % n_steps * 64;
+            for (int64_t t = first; t < first + 64 && t < codes->n_tokens; t++) {
+                ley_fixed_run_store(codes, i / n_steps, t, mine->v);
             }
         }
 #pragma omp for schedule(dynamic)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/assert.h"
+#include "core/variants.h"
 #include "model/net_impl.h"
 
 // What stands in a net while its own model runs.
@@ -21,23 +22,46 @@ static void take_turn(struct ley_net *net, const struct turn *turn) {
     net->attention = turn->attention;
 }
 
+// Sums over the teacher's values, their squares, and the squares of what the net's differ by.
+struct sums {
+    double teacher, square, error;
+};
+
+// Independent sums, added up in their order at the end: one order on all machines.
+enum { LANES = 8 };
+
+LEY_LEAF struct sums sum_up_leaf(const float *restrict teacher, const float *restrict net,
+                                 int64_t n) {
+    struct sums lane[LANES] = {{0, 0, 0}}, all = {0, 0, 0};
+    for (int64_t i = 0; i < n; i += LANES) {
+        for (int64_t j = 0; j < (n - i < LANES ? n - i : LANES); j++) {
+            double x = (double)teacher[i + j], difference = (double)net[i + j] - x;
+            lane[j].teacher += x;
+            lane[j].square += x * x;
+            lane[j].error += difference * difference;
+        }
+    }
+    for (int j = 0; j < LANES; j++) {
+        all.teacher += lane[j].teacher;
+        all.square += lane[j].square;
+        all.error += lane[j].error;
+    }
+    return all;
+}
+LEY_VARIANTS(struct sums, sum_up, (const float *teacher, const float *net, int64_t n),
+             (teacher, net, n))
+
 // dx holds the teacher's rows, dh the net's: returns the share of variance that is missed; dx
 // becomes the gradient of it times `weight`.
 static double compare(const struct ley_net_activations *a, int64_t n, double weight) {
-    double sum = 0, squares = 0, error = 0;
-    for (int64_t i = 0; i < n; i++) {
-        double teacher = (double)a->dx[i], difference = (double)a->dh[i] - teacher;
-        sum += teacher;
-        squares += teacher * teacher;
-        error += difference * difference;
-    }
-    double mean = sum / (double)n, variance = squares / (double)n - mean * mean;
+    const struct sums sums = sum_up(a->dx, a->dh, n);
+    double mean = sums.teacher / (double)n, variance = sums.square / (double)n - mean * mean;
     variance = variance > 1e-20 ? variance : 1e-20; // a layer that adds nothing
     float factor = (float)(2 * weight / ((double)n * variance));
     for (int64_t i = 0; i < n; i++) {
         a->dx[i] = factor * (a->dh[i] - a->dx[i]);
     }
-    return error / (double)n / variance;
+    return sums.error / (double)n / variance;
 }
 
 // Layer l: x is the teacher's input, y becomes its output.
