@@ -6,7 +6,9 @@ student on the `paper` chip (MODEL.md's equations, the straight-through gradient
 back, divergence of all logits, AdamW on all weights. The shape is SmolLM2-135M's. PyTorch computes
 in float32 and in bf16 (its attention in float32: a bf16 sum of a thousand terms would be another
 chip), the faster of the two counts; masks and powers of the decay are made once. Leyden runs
-`leyden adapt --train all`; its first step is not counted. Seconds are those of the wall. Needs torch.
+`leyden adapt --train all` for one step and for --runs more: the difference counts. Seconds are those
+of a core, user and system, so that other work on the machine does not matter much; on one thread
+nobody waits for another. Needs torch.
 
     bench/compare/pytorch_training.py build/bin/leyden --model MODEL.gguf --text FILE [--layers 30]
 
@@ -14,8 +16,8 @@ chip), the faster of the two counts; masks and powers of the decay are made once
 many, and the rest is computed. Thirty layers need 12 GB.
 """
 import argparse
-import json
 import os
+import resource
 import statistics
 import subprocess
 import tempfile
@@ -160,9 +162,9 @@ def time_torch(n_layers, n_tokens, dtype, runs):
     step()
     times = []
     for _ in range(runs):
-        start = time.perf_counter()
+        start = time.process_time()
         step()
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     return statistics.median(times)
 
 
@@ -175,20 +177,26 @@ def time_whole(args, dtype):
     return whole + (LAYERS - args.layers) * (whole - half) / (args.layers - args.layers // 2)
 
 
-def time_leyden(args, scratch):
-    out, log = os.path.join(scratch, "out.gguf"), os.path.join(scratch, "log.jsonl")
-    n_steps = args.runs + 1
+def run_leyden(args, scratch, n_steps):
+    """Seconds of a core and MB of memory of a run."""
+    out = os.path.join(scratch, "out.gguf")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     text = subprocess.run(
         [args.leyden, "adapt", "-m", args.model, "--hw", "paper", "--data", args.text, "--cache",
          os.path.join(scratch, "tokens"), "-o", out, "--method", "distil", "--train", "all", "--ctx",
          str(args.tokens), "--batch", "1", "--pass", "1", "--tokens", str(n_steps * args.tokens),
-         "--validation", "0", "-t", str(args.threads), "--log", log],
+         "--validation", "0", "-t", str(args.threads)],
         check=True, capture_output=True, text=True).stdout
-    with open(log) as lines:
-        at = [json.loads(line)["seconds"] for line in lines]
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     os.remove(out)
     peak = [line.split()[1] for line in text.splitlines() if line.startswith("peak")][0]
-    return statistics.median(b - a for a, b in zip(at, at[1:])), int(peak)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, int(peak)
+
+
+def time_leyden(args, scratch):
+    one, _ = run_leyden(args, scratch, 1)
+    more, peak = run_leyden(args, scratch, 1 + args.runs)
+    return (more - one) / args.runs, peak
 
 
 def main():
@@ -200,10 +208,11 @@ def main():
     parser.add_argument("--layers", type=int, default=LAYERS)
     parser.add_argument("--runs", type=int, default=3, help="steps of a round")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--formats", default="float32,bfloat16")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    os.environ["OMP_NUM_THREADS"] = str(args.threads)
     theirs, ours, peaks = {}, [], []
     with tempfile.TemporaryDirectory() as scratch:
         for _ in range(args.rounds):
@@ -212,7 +221,7 @@ def main():
             seconds, peak = time_leyden(args, scratch)
             ours.append(seconds)
             peaks.append(peak)
-    print(f"SmolLM2-135M, {args.tokens} tokens a step, {args.threads} threads")
+    print(f"SmolLM2-135M, {args.tokens} tokens a step, {args.threads} thread(s), seconds of a core")
     medians = {name: statistics.median(times) for name, times in theirs.items()}
     for name, seconds in medians.items():
         print(f"PyTorch {torch.__version__} {name:10s} {seconds:8.2f} s   {args.tokens / seconds:7.1f} tokens/s")

@@ -17,6 +17,18 @@ static struct ley_batch make_batch(int32_t *tokens, int64_t n_tokens) {
 
 static struct ley_hardware chip; // loaded once: its own allocations are tested elsewhere
 
+enum { N_SCALERS = 2 * LEY_SCALER_TENSORS, MOST_EXTRA = N_SCALERS + 32 };
+
+// Scalers and changes of some matrices, on the chip.
+static int extra_tensors(struct ley_parameter extra[MOST_EXTRA],
+                         const struct ley_model_config *config, const struct ley_lora_spec *lora) {
+    int n = ley_lora_tensor_count(config, lora);
+    assert_true(n <= MOST_EXTRA - N_SCALERS);
+    ley_scaler_parameters(extra, config);
+    ley_lora_tensors(extra + N_SCALERS, config, lora);
+    return N_SCALERS + n;
+}
+
 // Create, gradient, optimiser, pack.
 static enum ley_status work(struct ley_net **net, struct ley_adamw *adamw,
                             struct ley_model_config *config) {
@@ -25,13 +37,16 @@ static enum ley_status work(struct ley_net **net, struct ley_adamw *adamw,
     int32_t tokens[B * T];
     struct ley_batch_loss loss;
     const struct ley_batch batch = make_batch(tokens, T);
-    struct ley_parameter scalers[2 * LEY_SCALER_TENSORS];
+    struct ley_parameter extra[MOST_EXTRA];
+    struct ley_lora_spec lora = {.rank = 2, .alpha = 4};
     bool is_analog = config->family == LEY_FAMILY_LLAMA;
-    ley_scaler_parameters(scalers, config);
-    LEY_TRY(ley_net_create(net, config, &source, LEY_NN_F32, scalers,
-                           is_analog ? 2 * LEY_SCALER_TENSORS : 0));
+    LEY_TRY(ley_lora_weights(&lora.weights, "q,v,o", config));
+    int n_extra = extra_tensors(extra, config, &lora);
+    LEY_TRY(ley_net_create(net, config, &source, LEY_NN_F32, extra, is_analog ? n_extra : 0));
     if (is_analog) {
+        LEY_TRY(ley_net_set_lora(*net, &lora));
         LEY_TRY(ley_net_set_analog(*net, &chip));
+        LEY_TRY(ley_net_pack(*net));
     }
     LEY_TRY(ley_adamw_create(adamw, ley_net_parameters(*net), &constants));
     LEY_TRY(ley_net_gradient(&loss, *net, &batch));
