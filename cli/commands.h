@@ -16,5 +16,6 @@ int cmd_params(int argc, char **argv);     // every parameter
 int cmd_perplexity(int argc, char **argv); // how well a model predicts a text
 int cmd_report(int argc, char **argv);     // results as a page
 int cmd_run(int argc, char **argv);        // a prompt continued
+int cmd_spice(int argc, char **argv);      // circuits in ngspice
 int cmd_tokenize(int argc, char **argv);   // text to token ids and back
 int cmd_train(int argc, char **argv);      // a model learns a text

@@ -27,6 +27,7 @@ static const struct {
     {"perplexity", cmd_perplexity, "how well a model predicts a text, on a chip or digitally"},
     {"report", cmd_report, "one HTML page from the results of other commands"},
     {"run", cmd_run, "continue a prompt with a language model on the simulated chip"},
+    {"spice", cmd_spice, "the circuits of the chip in ngspice, against the model"},
     {"tokenize", cmd_tokenize, "text to the tokens of a model, or tokens to text"},
     {"train", cmd_train, "a model, or a new one, learns a text, digitally or on a chip"},
 };

@@ -128,17 +128,26 @@ enum ley_status ley_hardware_check(const struct ley_hardware *hardware, int n_qu
     return LEY_OK;
 }
 
-// Order for the table: as given (absolute, beside the preset, or from here), then Leyden's own.
+// As given (absolute, beside the preset, or from here), then Leyden's own.
+enum ley_status ley_hardware_table_path(char *path, size_t n_path,
+                                        const struct ley_hardware *hardware) {
+    const char *chosen = hardware->cell.table_csv;
+    if (ley_file_exists(chosen)) {
+        snprintf(path, n_path, "%s", chosen);
+        return LEY_OK;
+    }
+    if (chosen[0] == '/' || ley_data_path(path, n_path, chosen) != LEY_OK) {
+        return ley_fail(LEY_E_IO, "cannot open the cell table %s (cell.table_csv)", chosen);
+    }
+    return LEY_OK;
+}
+
 enum ley_status ley_hardware_create_cell(struct ley_cell **cell,
                                          const struct ley_hardware *hardware) {
-    char path[NAME_BYTES];
-    const char *chosen = hardware->cell.table_csv;
+    char path[NAME_BYTES] = "";
     *cell = NULL;
-    if (hardware->cell.law == LEY_CELL_TABLE && !ley_file_exists(chosen)) {
-        if (chosen[0] == '/' || ley_data_path(path, sizeof path, chosen) != LEY_OK) {
-            return ley_fail(LEY_E_IO, "cannot open the cell table %s (cell.table_csv)", chosen);
-        }
-        chosen = path;
+    if (hardware->cell.law == LEY_CELL_TABLE) {
+        LEY_TRY(ley_hardware_table_path(path, sizeof path, hardware));
     }
-    return ley_cell_create(cell, &hardware->cell, chosen);
+    return ley_cell_create(cell, &hardware->cell, path);
 }

@@ -1,6 +1,7 @@
 // hardware.h - the complete description of a chip: cell, periphery, arrays, time; and its presets.
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "circuit/converter.h"
 #include "core/param.h"
@@ -56,6 +57,10 @@ LEY_MUST_CHECK enum ley_status ley_hardware_check(const struct ley_hardware *har
 // Resolves the cell of the spec; finds its table beside the preset or in Leyden's own data.
 LEY_MUST_CHECK enum ley_status ley_hardware_create_cell(struct ley_cell **cell,
                                                         const struct ley_hardware *hardware);
+
+// Path of the cell table that the spec names (cell.table_csv), wherever it lies.
+LEY_MUST_CHECK enum ley_status ley_hardware_table_path(char *path, size_t n_path,
+                                                       const struct ley_hardware *hardware);
 
 // Columns of the ring of one bank (array.ring, or the window).
 int ley_hardware_ring(const struct ley_hardware *hardware);

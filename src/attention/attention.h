@@ -13,6 +13,7 @@
 #include "array/hardware.h"
 #include "attention/heads.h"
 #include "attention/scaler.h"
+#include "core/progress.h"
 
 struct ley_attention_work;
 struct ley_fixed;
@@ -65,14 +66,8 @@ struct ley_attention_trace {
 // Tiles of a bank that T tokens touch: N above.
 int ley_attention_n_tiles(const struct ley_hardware *hardware, int64_t n_tokens);
 
-// Called between heads with the heads done so far; false stops the run (LEY_E_INTERRUPTED).
-struct ley_progress {
-    bool (*report)(void *context, int64_t n_done, int64_t n_total);
-    void *context;
-};
-
 // What to compute: q (B, Hq, T, D), k and v (B, Hkv, T, D) as they come from the projections, to
-// out (B, Hq, T, D). trace, ledger (added to) and progress may be NULL.
+// out (B, Hq, T, D). trace, ledger (added to) and progress (heads done) may be NULL.
 struct ley_attention_call {
     struct ley_heads q, k, v;
     struct ley_heads_out out;

@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -179,22 +180,28 @@ static enum ley_status check_grid(const struct table *table, int n_in, const cha
     return LEY_OK;
 }
 
-// (1) the length of the first run gives the grid, (2) every row is cut, (3) a curve through the
-// cuts.
-static enum ley_status make_curve(struct ley_curve **curve, const struct table *table,
-                                  const char *name, double v_read_v) {
+// The length of the first run gives the grid; check_grid tells whether all runs are alike.
+static enum ley_status find_grid(int *n_in, const struct table *table, const char *name) {
     const struct sample *s = table->sample;
-    int n_in = 1;
-    // Rows have equal length, or check_grid finds out.
-    while (n_in < table->n && s[n_in].v_store == s[0].v_store) {
-        n_in++;
+    *n_in = 1;
+    while (*n_in < table->n && s[*n_in].v_store == s[0].v_store) {
+        (*n_in)++;
     }
-    int n_store = table->n / n_in;
-    if (n_store < 2 || n_store * n_in != table->n) {
+    int n_store = table->n / *n_in;
+    if (n_store < 2 || n_store * *n_in != table->n) {
         return ley_fail(LEY_E_FORMAT, "%s: %d points are no grid of at least two stored voltages",
                         name, table->n);
     }
-    LEY_TRY(check_grid(table, n_in, name));
+    return check_grid(table, *n_in, name);
+}
+
+// Every row is cut, then a curve goes through the cuts.
+static enum ley_status make_curve(struct ley_curve **curve, const struct table *table,
+                                  const char *name, double v_read_v) {
+    const struct sample *s = table->sample;
+    int n_in;
+    LEY_TRY(find_grid(&n_in, table, name));
+    int n_store = table->n / n_in;
     double *x = ley_alloc((size_t)n_store, 2 * sizeof *x);
     if (!x) {
         return ley_fail_memory("cell table", (size_t)n_store, 2 * sizeof *x);
@@ -225,21 +232,29 @@ static enum ley_status make_curve(struct ley_curve **curve, const struct table *
 }
 
 // Every sample takes at least four bytes of text ("0,0\n"), which bounds their number, as
-// MAX_POINTS does.
-enum ley_status ley_cell_table_read(struct ley_curve **curve, const char *text, size_t n_bytes,
-                                    const char *name, double v_read_v) {
-    *curve = NULL;
+// MAX_POINTS does. Sorted; the caller frees table->sample, also after a failure.
+static enum ley_status read_table(struct table *table, const char *text, size_t n_bytes,
+                                  const char *name, double v_read_v) {
+    *table = (struct table){0};
     if (strnlen(text, n_bytes) != n_bytes) {
         return ley_fail(LEY_E_FORMAT, "%s: not a text file", name);
     }
     size_t n_room = n_bytes / 4 + 1 < MAX_POINTS ? n_bytes / 4 + 1 : MAX_POINTS;
-    struct table table = {.sample = ley_alloc(n_room, sizeof *table.sample)};
-    if (!table.sample) {
-        return ley_fail_memory("cell table", n_room, sizeof *table.sample);
+    table->sample = ley_alloc(n_room, sizeof *table->sample);
+    if (!table->sample) {
+        return ley_fail_memory("cell table", n_room, sizeof *table->sample);
     }
-    enum ley_status status = read_samples(&table, text, name, v_read_v);
+    LEY_TRY(read_samples(table, text, name, v_read_v));
+    qsort(table->sample, (size_t)table->n, sizeof *table->sample, compare_samples);
+    return LEY_OK;
+}
+
+enum ley_status ley_cell_table_read(struct ley_curve **curve, const char *text, size_t n_bytes,
+                                    const char *name, double v_read_v) {
+    struct table table;
+    *curve = NULL;
+    enum ley_status status = read_table(&table, text, n_bytes, name, v_read_v);
     if (status == LEY_OK) {
-        qsort(table.sample, (size_t)table.n, sizeof *table.sample, compare_samples);
         status = make_curve(curve, &table, name, v_read_v);
     }
     ley_free(table.sample);
@@ -247,12 +262,88 @@ enum ley_status ley_cell_table_read(struct ley_curve **curve, const char *text, 
 }
 
 // A table of the largest size takes some tens of megabytes of text.
+static const size_t largest_file = (size_t)1 << 26;
+
 enum ley_status ley_cell_table_load(struct ley_curve **curve, const char *path, double v_read_v) {
     char *text;
     size_t n_bytes;
     *curve = NULL;
-    LEY_TRY(ley_file_read(&text, &n_bytes, path, (size_t)1 << 26));
+    LEY_TRY(ley_file_read(&text, &n_bytes, path, largest_file));
     enum ley_status status = ley_cell_table_read(curve, text, n_bytes, path, v_read_v);
+    ley_free(text);
+    return status;
+}
+
+// One block holds both axes and the currents.
+enum ley_status ley_cell_grid_create(struct ley_cell_grid *grid, int n_store, int n_in) {
+    size_t n = (size_t)n_store + (size_t)n_in + (size_t)n_store * (size_t)n_in;
+    *grid = (struct ley_cell_grid){0};
+    double *block = ley_alloc(n, sizeof *block);
+    if (!block) {
+        return ley_fail_memory("cell table", n, sizeof *block);
+    }
+    *grid = (struct ley_cell_grid){n_store, n_in, block, block + n_store, block + n_store + n_in};
+    return LEY_OK;
+}
+
+enum ley_status ley_cell_grid_copy(struct ley_cell_grid *grid, const struct ley_cell_grid *from) {
+    LEY_TRY(ley_cell_grid_create(grid, from->n_store, from->n_in));
+    size_t n = (size_t)(from->n_store + from->n_in + from->n_store * from->n_in);
+    memcpy(grid->v_store_v, from->v_store_v, n * sizeof *from->v_store_v);
+    return LEY_OK;
+}
+
+void ley_cell_grid_destroy(struct ley_cell_grid *grid) {
+    ley_free(grid->v_store_v);
+    *grid = (struct ley_cell_grid){0};
+}
+
+// The sorted table as two axes and a matrix.
+static enum ley_status make_grid(struct ley_cell_grid *grid, const struct table *table,
+                                 const char *name) {
+    const struct sample *s = table->sample;
+    int n_in;
+    LEY_TRY(find_grid(&n_in, table, name));
+    LEY_TRY(ley_cell_grid_create(grid, table->n / n_in, n_in));
+    for (int m = 0; m < n_in; m++) {
+        grid->v_in_v[m] = s[m].v_in;
+    }
+    for (int i = 0; i < table->n; i++) {
+        grid->v_store_v[i / n_in] = s[i].v_store;
+        grid->i_a[i] = 1e-6 * s[i].i_ua;
+    }
+    return LEY_OK;
+}
+
+enum ley_status ley_cell_grid_load(struct ley_cell_grid *grid, const char *path, double v_read_v) {
+    char *text;
+    size_t n_bytes;
+    struct table table;
+    *grid = (struct ley_cell_grid){0};
+    LEY_TRY(ley_file_read(&text, &n_bytes, path, largest_file));
+    enum ley_status status = read_table(&table, text, n_bytes, path, v_read_v);
+    if (status == LEY_OK) {
+        status = make_grid(grid, &table, path);
+    }
+    ley_free(table.sample);
+    ley_free(text);
+    return status;
+}
+
+// Lines are short and their number known: 64 bytes hold three numbers of nine digits.
+enum ley_status ley_cell_grid_save(const struct ley_cell_grid *grid, const char *path) {
+    size_t n = 64 * ((size_t)grid->n_store * (size_t)grid->n_in + 1);
+    char *text = ley_alloc(n, 1);
+    if (!text) {
+        return ley_fail_memory("cell table", n, 1);
+    }
+    size_t at = (size_t)snprintf(text, n, "Vstore_V,Vin_V,Iout_uA\n");
+    for (int i = 0; i < grid->n_store * grid->n_in; i++) {
+        at +=
+            (size_t)snprintf(text + at, n - at, "%.9g,%.9g,%.9g\n", grid->v_store_v[i / grid->n_in],
+                             grid->v_in_v[i % grid->n_in], 1e6 * grid->i_a[i]);
+    }
+    enum ley_status status = ley_file_write(path, text, at);
     ley_free(text);
     return status;
 }

@@ -14,7 +14,7 @@ extern "C" {
 struct ley_attention_trace; // attention/attention.h
 struct ley_ledger;
 struct ley_model;
-struct ley_progress; // attention/attention.h
+struct ley_progress; // core/progress.h
 struct ley_session;
 
 // Which logits a feed computes, and how many rows of V values that makes.

@@ -1,0 +1,64 @@
+// cell.h - the circuit of one gain cell: its read current, its leakage, its fit to a table.
+#pragma once
+#include "core/progress.h"
+#include "device/cell_table.h"
+#include "spice/netlist.h"
+#include "spice/ngspice.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Ports of the subcircuit "gain_cell", ended by NULL: read bit line, read line and its complement,
+// write data, write enable and its complement, stored voltage, supply, ground.
+const char *const *ley_cell_ports(void);
+
+// Where a cell is measured.
+struct ley_cell_bench {
+    double v_dd_v; // supply; lines are pulsed from v_bl_v to v_dd_v, complements to 0
+    double v_bl_v; // at which the bit line is held, and lines rest
+};
+
+// Reads a file with the subcircuit gain_cell.
+LEY_MUST_CHECK enum ley_status ley_cell_netlist_load(struct ley_netlist *cell, const char *path);
+
+// Currents of the cell on the axes that `grid` holds; i_a is positive where the cell draws current
+// from the bit line. Read amplitudes must be evenly spaced. LEY_E_RESULT, with the netlist kept,
+// when currents are not those of a cell (1 pA .. 10 mA at full scale).
+LEY_MUST_CHECK enum ley_status ley_cell_sweep(struct ley_cell_grid *grid, struct ley_spice *spice,
+                                              const struct ley_netlist *cell,
+                                              const struct ley_cell_bench *bench);
+
+// Appends the netlist that ley_cell_sweep simulates.
+LEY_MUST_CHECK enum ley_status ley_cell_bench_print(struct ley_markup *out,
+                                                    const struct ley_netlist *cell,
+                                                    const struct ley_cell_bench *bench,
+                                                    const struct ley_cell_grid *grid);
+
+// How two tables on the same axes differ.
+struct ley_cell_deviation {
+    double rms_a, r2;  // over all points
+    double rms_read_a; // at the highest read amplitude
+    double largest_a;  // at v_store_v, v_in_v:
+    double v_store_v, v_in_v;
+};
+struct ley_cell_deviation ley_cell_compare(const struct ley_cell_grid *grid,
+                                           const struct ley_cell_grid *reference);
+
+// Fits the parameters of `cell` to `reference` by least squares over all of its points and puts
+// the best values into cell->param. error[i]: standard error, 0 where a parameter ended at a bound
+// or has no influence.
+LEY_MUST_CHECK enum ley_status ley_cell_fit(struct ley_netlist *cell, double *error,
+                                            int *n_evaluations, struct ley_spice *spice,
+                                            const struct ley_cell_bench *bench,
+                                            const struct ley_cell_grid *reference,
+                                            const struct ley_progress *progress);
+
+// Coefficients p_a[i] of u^i [A/V^i], u = v_store - v_ref_v, that fit the currents at the highest
+// read amplitude best (M5).
+LEY_MUST_CHECK enum ley_status ley_cell_cubic(double p_a[4], const struct ley_cell_grid *grid,
+                                              double v_ref_v);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,178 @@
+// test_circuits.c - the circuits in ngspice against the published table and the model
+//
+// Skipped aloud where ngspice is missing.
+#include "support/support.h"
+
+#include <math.h>
+#include <string.h>
+
+// The bar of the fitted cell: all points of the published sweep, and the column at 0.9 V.
+static const double least_r2 = 0.995, most_rms_read_a = 0.25e-6;
+
+static struct ley_spice *spice; // NULL: not available
+
+static const struct ley_cell_bench bench = {0.9, 0.45};
+
+static int start(void **state) {
+    (void)state;
+    if (make_folder(state) != 0) {
+        return -1;
+    }
+    char keep[128];
+    snprintf(keep, sizeof keep, "%s/failed.cir", test_folder);
+    if (ley_spice_create(&spice, keep) != LEY_OK) {
+        print_message("SKIPPED: circuits (%s)\n", ley_error_text());
+        spice = NULL;
+    }
+    return 0;
+}
+
+static int stop(void **state) {
+    ley_spice_destroy(spice);
+    return remove_folder(state);
+}
+
+#define NEED_SPICE()                                                                               \
+    if (!spice) {                                                                                  \
+        skip();                                                                                    \
+    }
+
+static void load_silicon(struct ley_netlist *cell, struct ley_cell_grid *reference) {
+    ASSERT_OK(ley_cell_netlist_load(cell, source_path("config/spice/silicon.cir")));
+    ASSERT_OK(ley_cell_grid_load(reference, source_path("config/cells/cell_iv.csv"), 0.9));
+}
+
+// A divider, by hand: vectors, sweeps, and a second netlist after the first.
+static void test_divider(void **state) {
+    (void)state;
+    NEED_SPICE();
+    const double *out;
+    int n;
+    ASSERT_OK(ley_spice_run(spice,
+                            "* divider\nv1 in 0 3\nr1 in out 1k\nr2 out 0 2k\n"
+                            ".dc v1 0 3 1\n.end\n",
+                            "divider"));
+    ASSERT_OK(ley_spice_vector(&out, &n, spice, "v(out)"));
+    assert_int_equal(n, 4);
+    for (int i = 0; i < n; i++) {
+        assert_true(fabs(out[i] - i * 2.0 / 3) < 1e-9);
+    }
+    ASSERT_OK(ley_spice_run(spice,
+                            "* rc\nv1 in 0 pulse(0 1 0 1p 1p 1 2)\nr1 in out 1k\n"
+                            "c1 out 0 1p\n.tran 1p 5n\n.end\n",
+                            "rc"));
+    ASSERT_OK(ley_spice_vector(&out, &n, spice, "v(out)"));
+    assert_true(fabs(out[n - 1] - (1 - exp(-5))) < 2e-3);
+    ASSERT_FAILS(ley_spice_vector(&out, &n, spice, "v(nothing)"), LEY_E_RESULT, "v(nothing)");
+}
+
+// What ngspice cannot do is told in one line, the netlist is kept, and the session goes on.
+static void test_failures_keep_the_netlist(void **state) {
+    (void)state;
+    NEED_SPICE();
+    char path[128], *text;
+    size_t n_bytes;
+    snprintf(path, sizeof path, "%s/failed.cir", test_folder);
+    ASSERT_FAILS(
+        ley_spice_run(spice, "* bad\nv1 a 0 1\nx1 a 0 nobody\n.dc v1 0 1 1\n.end\n", "bad"),
+        LEY_E_FORMAT, "the netlist is kept in");
+    ASSERT_OK(ley_file_read(&text, &n_bytes, path, 4096));
+    assert_non_null(strstr(text, "nobody"));
+    ley_free(text);
+    // Two sources that contradict each other have no solution.
+    ASSERT_FAILS(ley_spice_run(spice, "* loop\nv1 a 0 1\nv2 a 0 2\n.dc v1 0 1 1\n.end\n", "loop"),
+                 LEY_E_RESULT, "loop: ngspice");
+    ASSERT_OK(ley_spice_run(spice, "* fine\nv1 a 0 1\nr1 a 0 1\n.dc v1 0 1 1\n.end\n", "fine"));
+}
+
+static void test_silicon_is_the_published_cell(void **state) {
+    (void)state;
+    NEED_SPICE();
+    struct ley_netlist cell;
+    struct ley_cell_grid reference, grid;
+    load_silicon(&cell, &reference);
+    ASSERT_OK(ley_cell_grid_copy(&grid, &reference));
+    assert_int_equal(grid.n_store * grid.n_in, 2550);
+    ASSERT_OK(ley_cell_sweep(&grid, spice, &cell, &bench));
+    struct ley_cell_deviation deviation = ley_cell_compare(&grid, &reference);
+    assert_true(deviation.r2 >= least_r2);
+    assert_true(deviation.rms_read_a <= most_rms_read_a);
+    // The table written from it reads back to the same currents within its digits.
+    char path[128];
+    snprintf(path, sizeof path, "%s/table.csv", test_folder);
+    ASSERT_OK(ley_cell_grid_save(&grid, path));
+    struct ley_cell_grid again;
+    ASSERT_OK(ley_cell_grid_load(&again, path, 0.9));
+    assert_true(largest_difference(again.i_a, grid.i_a, 2550) < 1e-13);
+    ley_cell_grid_destroy(&again);
+    ley_cell_grid_destroy(&grid);
+    ley_cell_grid_destroy(&reference);
+    ley_netlist_destroy(&cell);
+}
+
+// A table made by the circuit itself, on a few points: from a wrong start the fit finds the
+// parameters it was made with.
+static void test_fit_finds_what_made_the_table(void **state) {
+    (void)state;
+    NEED_SPICE();
+    struct ley_netlist cell;
+    struct ley_cell_grid published, reference;
+    double error[LEY_NETLIST_MAX_PARAMS], truth[2];
+    int n_evaluations;
+    load_silicon(&cell, &published);
+    ASSERT_OK(ley_cell_grid_create(&reference, 7, 4));
+    for (int i = 0; i < 7; i++) {
+        reference.v_store_v[i] = 0.15 * i;
+    }
+    for (int m = 0; m < 4; m++) {
+        reference.v_in_v[m] = 0.6 + 0.1 * m;
+    }
+    ASSERT_OK(ley_cell_sweep(&reference, spice, &cell, &bench));
+    for (int i = 0; i < 7 * 4; i++) {
+        reference.i_a[i] += random_between(1, (uint64_t)i, -1e-9, 1e-9); // a nanoampere of noise
+    }
+    cell.n_params = 2; // n_vth0 and n_u0
+    for (int i = 0; i < 2; i++) {
+        truth[i] = cell.param[i].value;
+        cell.param[i].value *= 1.2;
+    }
+    ASSERT_OK(ley_cell_fit(&cell, error, &n_evaluations, spice, &bench, &reference, NULL));
+    for (int i = 0; i < 2; i++) {
+        assert_true(fabs(cell.param[i].value - truth[i]) < 0.002 * truth[i]);
+        assert_true(error[i] > 0 && error[i] < 0.01 * truth[i]);
+    }
+    ley_cell_grid_destroy(&reference);
+    ley_cell_grid_destroy(&published);
+    ley_netlist_destroy(&cell);
+}
+
+// Currents along a cubic give the cubic back.
+static void test_cubic_of_a_cubic(void **state) {
+    (void)state;
+    NEED_SPICE();
+    static const double p_a[4] = {0.5e-6, 13e-6, -2e-6, 46e-6};
+    struct ley_cell_grid grid;
+    double found[4];
+    ASSERT_OK(ley_cell_grid_create(&grid, 10, 1));
+    for (int i = 0; i < 10; i++) {
+        double u_v = 0.1 * i - 0.45;
+        grid.v_store_v[i] = 0.1 * i;
+        grid.i_a[i] = p_a[0] + u_v * (p_a[1] + u_v * (p_a[2] + u_v * p_a[3]));
+    }
+    ASSERT_OK(ley_cell_cubic(found, &grid, 0.45));
+    for (int i = 0; i < 4; i++) {
+        assert_true(fabs(found[i] - p_a[i]) < 1e-9 * 46e-6);
+    }
+    ley_cell_grid_destroy(&grid);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_divider),
+        cmocka_unit_test(test_failures_keep_the_netlist),
+        cmocka_unit_test(test_silicon_is_the_published_cell),
+        cmocka_unit_test(test_fit_finds_what_made_the_table),
+        cmocka_unit_test(test_cubic_of_a_cubic),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
