@@ -13,6 +13,7 @@ static const struct {
     {"cell", cmd_spice_cell,
      "a cell's circuit: its table, cubic, deviation from the model's table"},
     {"fit", cmd_spice_fit, "parameters of a cell's circuit, fitted to a table"},
+    {"converter", cmd_spice_converter, "the converters: width against charge, counts, energy"},
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };

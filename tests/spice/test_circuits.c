@@ -166,6 +166,50 @@ static void test_cubic_of_a_cubic(void **state) {
     ley_cell_grid_destroy(&grid);
 }
 
+// The bar of the converter: 2 % of the longest pulse, at both ends, in the middle, and where there
+// is none.
+static void test_score_converter_is_hard_sigmoid(void **state) {
+    (void)state;
+    NEED_SPICE();
+    static const double i_a[5] = {-20e-6, 1.5e-6, 37e-6, 79e-6, 120e-6};
+    struct ley_hardware hardware;
+    struct ley_charge_conversion conversion[5] = {0};
+    ASSERT_OK(ley_hardware_load(&hardware, "paper"));
+    for (int i = 0; i < 5; i++) {
+        conversion[i].i_a = i_a[i];
+    }
+    ASSERT_OK(ley_charge_conversion_run(conversion, 5, LEY_CONVERTER_SCORE, spice, &hardware));
+    for (int i = 0; i < 5; i++) {
+        double miss_s = conversion[i].width_s - conversion[i].model_width_s;
+        assert_true(fabs(miss_s) <= 0.02 * hardware.time.q_pulse_s);
+        assert_true(conversion[i].energy_j > 0);
+    }
+    assert_true(conversion[0].width_s < 1e-12);
+    assert_true(conversion[3].model_width_s > 14.8e-9);
+}
+
+// Counts of both signs; the values lie 0.3 and 0.4 ticks from a boundary.
+static void test_output_converter_counts(void **state) {
+    (void)state;
+    NEED_SPICE();
+    static const double ticks[2] = {3.2, -9.9};
+    struct ley_hardware hardware;
+    struct ley_charge_conversion conversion[2] = {0};
+    ASSERT_OK(ley_hardware_load(&hardware, "paper"));
+    for (int i = 0; i < 2; i++) {
+        conversion[i].i_a = 40e-6 * ticks[i] / 15.5;
+    }
+    ASSERT_OK(ley_charge_conversion_run(conversion, 2, LEY_CONVERTER_OUTPUT, spice, &hardware));
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(conversion[i].model_code, (int)rint(ticks[i]));
+        assert_int_equal(conversion[i].code, conversion[i].model_code);
+        assert_true(fabs(conversion[i].boundary_ticks - (i ? 0.4 : 0.3)) < 1e-6);
+    }
+    hardware.converter.output_levels = 16;
+    ASSERT_FAILS(ley_charge_conversion_run(conversion, 2, LEY_CONVERTER_OUTPUT, spice, &hardware),
+                 LEY_E_ARGUMENT, "output.levels is 16");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_divider),
@@ -173,6 +217,8 @@ int main(void) {
         cmocka_unit_test(test_silicon_is_the_published_cell),
         cmocka_unit_test(test_fit_finds_what_made_the_table),
         cmocka_unit_test(test_cubic_of_a_cubic),
+        cmocka_unit_test(test_score_converter_is_hard_sigmoid),
+        cmocka_unit_test(test_output_converter_counts),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -1,4 +1,4 @@
-// cell_fit.c - parameters of a cell's circuit from a table of currents
+// gain_cell_fit.c - parameters of a cell's circuit from a table of currents
 //
 // A parameter between low and high is searched as x with value = low + (high - low) / (1 + e^-x),
 // so that no step leaves its range (M50).
@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 #include "core/memory.h"
-#include "spice/cell.h"
+#include "spice/gain_cell.h"
 #include "spice/least_squares.h"
 
 enum { MAX_EVALUATIONS = 1500 };

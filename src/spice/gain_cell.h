@@ -1,4 +1,4 @@
-// cell.h - the circuit of one gain cell: its read current, its leakage, its fit to a table.
+// gain_cell.h - the circuit of one gain cell: its read current, its leakage, its fit to a table.
 #pragma once
 #include "core/progress.h"
 #include "device/cell_table.h"

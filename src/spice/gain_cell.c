@@ -1,8 +1,8 @@
-// cell.c - the read currents of a cell's circuit, as a table
+// gain_cell.c - the read currents of a cell's circuit, as a table
 //
 // One bench holds a copy of the cell for each stored voltage, so that one sweep of the read lines
 // gives the whole table: 51 operating points of 50 cells take a tenth of a second.
-#include "spice/cell.h"
+#include "spice/gain_cell.h"
 
 #include <math.h>
 #include <stdio.h>
