@@ -14,6 +14,7 @@ static const struct {
      "a cell's circuit: its table, cubic, deviation from the model's table"},
     {"fit", cmd_spice_fit, "parameters of a cell's circuit, fitted to a table"},
     {"converter", cmd_spice_converter, "the converters: width against charge, counts, energy"},
+    {"column", cmd_spice_column, "cells on a bit line, without wires and with them"},
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };

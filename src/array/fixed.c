@@ -36,7 +36,7 @@ bool ley_fixed_fits(const struct ley_hardware *hardware) {
     const struct ley_converter_spec *converter = &hardware->converter;
     return converter->q_levels >= 2 && converter->q_levels <= LEY_LEVELS &&
            converter->kv_levels >= 2 && converter->kv_levels <= LEY_LEVELS &&
-           hardware->array.n_columns <= LEY_MAX_FIXED_COLUMNS;
+           hardware->array.n_columns <= LEY_MAX_FIXED_COLUMNS && hardware->array.r_line_ohm == 0;
 }
 
 // m, t or y of one odd m.
@@ -357,8 +357,8 @@ enum ley_status ley_fixed_create(struct ley_fixed **fixed, const struct ley_hard
     *fixed = NULL;
     if (!ley_fixed_fits(hardware)) {
         return ley_fail(LEY_E_ARGUMENT,
-                        "array.arithmetic fixed needs 2 to %d dac.q_levels and dac.kv_levels and "
-                        "at most %d array.columns; use auto, float or double",
+                        "array.arithmetic fixed needs 2 to %d dac.q_levels and dac.kv_levels, at most "
+                        "%d array.columns and no array.r_line_ohm; use auto, float or double",
                         LEY_LEVELS, LEY_MAX_FIXED_COLUMNS);
     }
     struct resolved *made = ley_alloc(1, sizeof *made);

@@ -25,6 +25,8 @@ struct ley_array_spec {
     // In tokens: window is what a query sees, ring what the columns hold (0: the window).
     int window, ring;
     int arithmetic; // enum ley_arithmetic
+    // of a bit line, for each cell on it (M51); 0: none
+    double r_line_ohm;
 };
 
 // Seconds. The phases of one token follow one another and must fit into its period (M17).

@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 
+#include "array/wire.h"
 #include "core/assert.h"
 #include "event/ledger.h"
 
@@ -29,6 +30,9 @@ static void score(double *phi, const struct ley_tile_spec *spec, const double *p
     // Columns in ascending order, as they lie: the order is part of the result.
     for (int c = 0; c < n_columns; c++) {
         struct ley_bitline line = ops->read_k(spec->cell, pulse, &columns[c], spec->head_dim);
+        if (hardware->array.r_line_ohm > 0) {
+            line.net_a += ley_wire_error_k(hardware, spec->cell, pulse, &columns[c], spec->head_dim);
+        }
         // M11
         phi[c] = ley_charge_to_pulse(&hardware->converter, line.net_a, ledger);
         if (ledger) {
@@ -56,6 +60,9 @@ static void weigh(double *sum, const struct ley_tile_spec *spec, const double *p
     // Rows of V are independent bit lines: each converts its own partial sum.
     for (int d = 0; d < spec->head_dim; d++) {
         struct ley_bitline line = ops->read_v(spec->cell, phi, columns, n_columns, d);
+        if (hardware->array.r_line_ohm > 0) {
+            line.net_a += ley_wire_error_v(hardware, spec->cell, phi, columns, n_columns, d);
+        }
         // M13, M14
         struct ley_reading reading = ley_charge_to_count(&hardware->converter, line.net_a,
                                                          hardware->time.output_pulse_s, ledger);

@@ -125,6 +125,20 @@ enum ley_status ley_cell_create(struct ley_cell **cell, const struct ley_cell_sp
     return LEY_OK;
 }
 
+enum ley_status ley_cell_create_curve(struct ley_cell **cell, const struct ley_cell_spec *spec,
+                                      struct ley_curve *curve) {
+    *cell = ley_alloc(1, sizeof **cell);
+    if (!*cell) {
+        ley_curve_destroy(curve);
+        return ley_fail_memory("cell", 1, sizeof **cell);
+    }
+    (*cell)->spec = *spec;
+    (*cell)->spec.law = LEY_CELL_TABLE;
+    (*cell)->ops = &laws[LEY_CELL_TABLE];
+    (*cell)->curve = curve;
+    return LEY_OK;
+}
+
 void ley_cell_destroy(struct ley_cell *cell) {
     if (cell) {
         ley_curve_destroy(cell->curve);

@@ -39,6 +39,8 @@ struct ley_cell_spec {
     double v_read_v;
     // power3, power5, sigmoid and exponential laws (M24): current at v_dd less that at 0 V
     double swing_a;
+    // output conductance g0 + g2 u^2 + g4 u^4: more current for a higher bit line (M51)
+    double g0_s, g2_s_per_v2, g4_s_per_v4;
     int leakage; // enum ley_leakage
     // leakage (M7), towards u = 0
     double tau_s;
@@ -50,11 +52,18 @@ struct ley_decay {
     double i_scale; // multiplies the current
 };
 
+struct ley_curve; // device/curve.h
 struct ley_cell; // a resolved spec: the law chosen, the table loaded
 
 // Resolves `spec` (copied). The table law reads the CSV from `table_path`, ignored by the others.
 LEY_MUST_CHECK enum ley_status
 ley_cell_create(struct ley_cell **cell, const struct ley_cell_spec *spec, const char *table_path);
+
+// A cell with the table law and this curve of current against stored voltage, which it owns from now
+// on, also when this fails.
+LEY_MUST_CHECK enum ley_status ley_cell_create_curve(struct ley_cell **cell,
+                                                     const struct ley_cell_spec *spec,
+                                                     struct ley_curve *curve);
 
 // NULL is accepted.
 void ley_cell_destroy(struct ley_cell *cell);

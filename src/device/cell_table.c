@@ -330,6 +330,24 @@ enum ley_status ley_cell_grid_load(struct ley_cell_grid *grid, const char *path,
     return status;
 }
 
+// Through samples, so that there is one cut.
+enum ley_status ley_cell_grid_cut(struct ley_curve **curve, const struct ley_cell_grid *grid,
+                                  double v_read_v) {
+    struct table table = {.n = grid->n_store * grid->n_in};
+    *curve = NULL;
+    table.sample = ley_alloc((size_t)table.n, sizeof *table.sample);
+    if (!table.sample) {
+        return ley_fail_memory("cell table", (size_t)table.n, sizeof *table.sample);
+    }
+    for (int i = 0; i < table.n; i++) {
+        table.sample[i] = (struct sample){grid->v_store_v[i / grid->n_in],
+                                          grid->v_in_v[i % grid->n_in], 1e6 * grid->i_a[i]};
+    }
+    enum ley_status status = make_curve(curve, &table, "cell table", v_read_v);
+    ley_free(table.sample);
+    return status;
+}
+
 // Lines are short and their number known: 64 bytes hold three numbers of nine digits.
 enum ley_status ley_cell_grid_save(const struct ley_cell_grid *grid, const char *path) {
     size_t n = 64 * ((size_t)grid->n_store * (size_t)grid->n_in + 1);

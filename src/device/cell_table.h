@@ -38,6 +38,10 @@ void ley_cell_grid_destroy(struct ley_cell_grid *grid);
 LEY_MUST_CHECK enum ley_status ley_cell_grid_save(const struct ley_cell_grid *grid,
                                                   const char *path);
 
+// The curve of a grid as ley_cell_table_load makes it of a file.
+LEY_MUST_CHECK enum ley_status ley_cell_grid_cut(struct ley_curve **curve,
+                                                 const struct ley_cell_grid *grid, double v_read_v);
+
 // Reads the table and makes the curve of current [A] against stored voltage [V] at read amplitude
 // `v_read_v`, linear between the two nearest amplitudes. Fails when v_read_v is outside the table.
 LEY_MUST_CHECK enum ley_status ley_cell_table_load(struct ley_curve **curve, const char *path,

@@ -40,7 +40,7 @@ static enum ley_status step_of(double *step_v, const struct ley_cell_grid *grid)
 enum ley_status ley_cell_bench_print(struct ley_markup *out, const struct ley_netlist *cell,
                                      const struct ley_cell_bench *bench,
                                      const struct ley_cell_grid *grid) {
-    double step_v;
+    double step_v, rest_v = bench->v_dd_v / 2;
     LEY_TRY(step_of(&step_v, grid));
     ley_markup_format(out, "* read current of gain_cell: a copy for each stored voltage\n");
     ley_netlist_print(out, cell);
@@ -48,7 +48,7 @@ enum ley_status ley_cell_bench_print(struct ley_markup *out, const struct ley_ne
                       "\n* rails: wlr is swept, wlrb mirrors it\nvdd vdd 0 %.9g\n"
                       "vwlr wlr 0 %.9g\newlrb wlrb 0 value={2*%.9g-v(wlr)}\n"
                       "* write path at rest\nvwlw wlw 0 %.9g\n",
-                      bench->v_dd_v, bench->v_bl_v, bench->v_bl_v, bench->v_bl_v);
+                      bench->v_dd_v, rest_v, rest_v, rest_v);
     for (int i = 0; i < grid->n_store; i++) {
         char name[3][16];
         snprintf(name[0], sizeof name[0], "b%d", i);

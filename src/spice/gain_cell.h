@@ -1,6 +1,7 @@
 // gain_cell.h - the circuit of one gain cell: its read current, its leakage, its fit to a table.
 #pragma once
 #include "core/progress.h"
+#include "device/cell.h"
 #include "device/cell_table.h"
 #include "spice/netlist.h"
 #include "spice/ngspice.h"
@@ -16,7 +17,7 @@ const char *const *ley_cell_ports(void);
 // Where a cell is measured.
 struct ley_cell_bench {
     double v_dd_v; // supply; lines are pulsed from v_bl_v to v_dd_v, complements to 0
-    double v_bl_v; // at which the bit line is held, and lines rest
+    double v_bl_v; // at which the bit line is held
 };
 
 // Reads a file with the subcircuit gain_cell.
@@ -53,6 +54,19 @@ LEY_MUST_CHECK enum ley_status ley_cell_fit(struct ley_netlist *cell, double *er
                                             const struct ley_cell_bench *bench,
                                             const struct ley_cell_grid *reference,
                                             const struct ley_progress *progress);
+
+// The behavioural cell whose table is the circuit's, at the read amplitude of `spec`.
+LEY_MUST_CHECK enum ley_status ley_cell_law(struct ley_cell **law, struct ley_spice *spice,
+                                            const struct ley_netlist *cell,
+                                            const struct ley_cell_bench *bench,
+                                            const struct ley_cell_spec *spec);
+
+// Output conductance of the circuit, g[0] + g[1] u^2 + g[2] u^4 [S] (M51): best fit to the change of
+// current for 20 mV up and down on the bit line.
+LEY_MUST_CHECK enum ley_status ley_cell_conductance(double g[3], struct ley_spice *spice,
+                                                    const struct ley_netlist *cell,
+                                                    const struct ley_cell_bench *bench,
+                                                    const struct ley_cell_spec *spec);
 
 // Coefficients p_a[i] of u^i [A/V^i], u = v_store - v_ref_v, that fit the currents at the highest
 // read amplitude best (M5).

@@ -108,39 +108,3 @@ enum ley_status ley_cell_fit(struct ley_netlist *cell, double *error, int *n_eva
     ley_cell_grid_destroy(&search.grid);
     return status;
 }
-
-// Column of the table at the highest amplitude, against powers of u.
-struct cubic {
-    const struct ley_cell_grid *grid;
-    double v_ref_v;
-};
-
-static enum ley_status cubic_residuals(void *context, double *residual, const double *p_ua) {
-    const struct cubic *cubic = context;
-    const struct ley_cell_grid *grid = cubic->grid;
-    for (int i = 0; i < grid->n_store; i++) {
-        double u_v = grid->v_store_v[i] - cubic->v_ref_v;
-        double i_ua = p_ua[0] + u_v * (p_ua[1] + u_v * (p_ua[2] + u_v * p_ua[3]));
-        residual[i] = i_ua - 1e6 * grid->i_a[i * grid->n_in + grid->n_in - 1];
-    }
-    return LEY_OK;
-}
-
-// Linear in its parameters: the search ends after one step.
-enum ley_status ley_cell_cubic(double p_a[4], const struct ley_cell_grid *grid, double v_ref_v) {
-    struct cubic cubic = {grid, v_ref_v};
-    struct ley_least_squares problem = {cubic_residuals, &cubic, grid->n_store, 4, 1e-12, 200};
-    double error[4];
-    if (grid->n_store < 5) {
-        return ley_fail(LEY_E_ARGUMENT, "a cubic needs 5 stored voltages, the table has %d",
-                        grid->n_store);
-    }
-    for (int i = 0; i < 4; i++) {
-        p_a[i] = 1;
-    }
-    LEY_TRY(ley_least_squares(p_a, error, NULL, &problem));
-    for (int i = 0; i < 4; i++) {
-        p_a[i] *= 1e-6;
-    }
-    return LEY_OK;
-}
