@@ -15,6 +15,7 @@ static const struct {
     {"fit", cmd_spice_fit, "parameters of a cell's circuit, fitted to a table"},
     {"converter", cmd_spice_converter, "the converters: width against charge, counts, energy"},
     {"column", cmd_spice_column, "cells on a bit line, without wires and with them"},
+    {"head", cmd_spice_head, "one query through a small head of transistors"},
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };

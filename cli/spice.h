@@ -5,6 +5,7 @@
 // The subcommands; argv[0] is "spice cell", "spice fit", ... for messages and origin.
 int cmd_spice_cell(int argc, char **argv);
 int cmd_spice_fit(int argc, char **argv);
+int cmd_spice_head(int argc, char **argv);
 int cmd_spice_column(int argc, char **argv);
 int cmd_spice_converter(int argc, char **argv);
 

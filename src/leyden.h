@@ -82,6 +82,7 @@
 #include "spice/column_circuit.h"
 #include "spice/converter_circuit.h"
 #include "spice/gain_cell.h"
+#include "spice/head_circuit.h"
 #include "spice/netlist.h"
 #include "spice/ngspice.h"
 #include "tensor/npy.h"

@@ -2,11 +2,18 @@
 #include "spice/bench.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/datadir.h"
 #include "core/file.h"
 #include "core/memory.h"
+
+// The integrator's swing at saturation [ours].
+static const double swing_v = 0.24;
+
+// The comparator sees the end of a discharge so much late [ours, measured].
+static const double comparator_delay_s = 0.45e-9;
 
 struct ley_bench_times ley_bench_times(double phase_s) {
     struct ley_bench_times t = {.reset_s = 2e-9, .edge_s = 20e-12};
@@ -49,6 +56,46 @@ void ley_bench_pulse(struct ley_markup *out, const char *node, double low_v, dou
     // Half of each edge lies within the width, so that width is that at half height.
     ley_markup_format(out, "v%s %s 0 pulse(%.9g %.9g %.9g %.9g %.9g %.9g)\n", node, node, low_v,
                       high_v, start_s, edge_s, edge_s, fmax(width_s - edge_s, 1e-15));
+}
+
+double ley_bench_cint(double i_sat_a, double phase_s) {
+    return i_sat_a * phase_s / swing_v;
+}
+
+// The pulse of a saturated output is (levels - 1) / 2 ticks.
+void ley_bench_clock(struct ley_markup *out, const struct ley_hardware *hardware, double start_s) {
+    double tick_s = 2 * hardware->time.output_pulse_s / (hardware->converter.output_levels - 1);
+    ley_markup_format(out, "vclk clk 0 pulse(0 %.9g %.9g 50p 50p %.9g %.9g)\n",
+                      hardware->cell.v_dd_v, start_s + tick_s / 2 + comparator_delay_s,
+                      tick_s / 2 - 50e-12, tick_s);
+}
+
+enum ley_status ley_bench_vector(const double **values, int *n, struct ley_spice *spice,
+                                 const char *format, int i) {
+    char name[32];
+    snprintf(name, sizeof name, format, i);
+    return ley_spice_vector(values, n, spice, name);
+}
+
+enum ley_status ley_bench_code(int *code, struct ley_spice *spice, int i, double half_v) {
+    static const char *const bits[] = {"v(c0_%d)", "v(c1_%d)", "v(c2_%d)", "v(c3_%d)"};
+    const double *value;
+    int n;
+    *code = 0;
+    for (int bit = 0; bit < 4; bit++) {
+        LEY_TRY(ley_bench_vector(&value, &n, spice, bits[bit], i));
+        *code += value[n - 1] > half_v ? 1 << bit : 0;
+    }
+    LEY_TRY(ley_bench_vector(&value, &n, spice, "v(s%d)", i));
+    *code = value[n - 1] > half_v ? *code : -*code;
+    return LEY_OK;
+}
+
+enum ley_status ley_bench_check(const struct ley_hardware *hardware) {
+    return hardware->converter.output_levels == 32
+               ? LEY_OK
+               : ley_fail(LEY_E_ARGUMENT, "output.levels is %d; the counter's circuit has 32",
+                          hardware->converter.output_levels);
 }
 
 double ley_wave_above(const double *time_s, const double *values, int n, double level) {

@@ -31,6 +31,25 @@ void ley_bench_bias(struct ley_markup *out, const char *suffix, double v_dd_v, d
 void ley_bench_pulse(struct ley_markup *out, const char *node, double low_v, double high_v,
                      double start_s, double width_s, double edge_s);
 
+// Capacitor of an integrator whose output moves by 0.24 V at the saturation current [ours].
+double ley_bench_cint(double i_sat_a, double phase_s);
+
+// Appends the counters' clock: edges in the middle of ticks of a discharge that begins at start_s,
+// later by what the comparator takes to see its end.
+void ley_bench_clock(struct ley_markup *out, const struct ley_hardware *hardware, double start_s);
+
+// Sign and bits of counter i (nodes s<i>, c0_<i> .. c3_<i>) at the end.
+LEY_MUST_CHECK enum ley_status ley_bench_code(int *code, struct ley_spice *spice, int i,
+                                              double half_v);
+
+// The circuits have a counter of four bits: LEY_E_ARGUMENT for another output.levels.
+LEY_MUST_CHECK enum ley_status ley_bench_check(const struct ley_hardware *hardware);
+
+// Vector whose name is `format` with the number i.
+LEY_MUST_CHECK enum ley_status ley_bench_vector(const double **values, int *n,
+                                                struct ley_spice *spice, const char *format, int i)
+    __attribute__((format(printf, 4, 0)));
+
 // Time during which values[n] is above `level`, between samples on straight lines.
 double ley_wave_above(const double *time_s, const double *values, int n, double level);
 

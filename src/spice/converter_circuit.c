@@ -6,17 +6,10 @@
 #include "spice/converter_circuit.h"
 
 #include <math.h>
-#include <stdio.h>
 
 #include "core/assert.h"
 
 enum { MAX_CONVERSIONS = 64 };
-
-// The integrator's swing at saturation: its capacitor is saturation charge / swing [ours].
-static const double swing_v = 0.24;
-
-// The comparator sees the end of the discharge so much late [ours, measured].
-static const double comparator_delay_s = 0.45e-9;
 
 static double phase_of(const struct ley_hardware *hardware, int kind) {
     return kind == LEY_CONVERTER_SCORE ? hardware->time.q_pulse_s : hardware->time.phi_pulse_s;
@@ -25,11 +18,6 @@ static double phase_of(const struct ley_hardware *hardware, int kind) {
 static double saturation_of(const struct ley_hardware *hardware, int kind) {
     return kind == LEY_CONVERTER_SCORE ? hardware->converter.score_i_sat_a
                                        : hardware->converter.output_i_sat_a;
-}
-
-// Width of one count: the pulse of a saturated output is (levels - 1) / 2 of them.
-static double tick_of(const struct ley_hardware *hardware) {
-    return 2 * hardware->time.output_pulse_s / (hardware->converter.output_levels - 1);
 }
 
 static void print_converter(struct ley_markup *out, int kind, int i, double i_a, double cint_f,
@@ -75,40 +63,15 @@ enum ley_status ley_charge_conversion_print(struct ley_markup *out, int kind,
     ley_markup_format(out, "vrst rst 0 pulse(%.9g 0 %.9g 50p 50p 1)\n", v_dd_v, t.reset_s);
     ley_bench_pulse(out, "dis", 0, v_dd_v, t.dis_s, phase_s, 50e-12);
     if (kind == LEY_CONVERTER_OUTPUT) {
-        double tick_s = tick_of(hardware);
-        ley_markup_format(out, "vclk clk 0 pulse(0 %.9g %.9g 50p 50p %.9g %.9g)\n", v_dd_v,
-                          t.dis_s + tick_s / 2 + comparator_delay_s, tick_s / 2 - 50e-12, tick_s);
+        ley_bench_clock(out, hardware, t.dis_s);
     }
     for (int i = 0; i < n; i++) {
-        print_converter(out, kind, i, conversion[i].i_a, i_sat_a * phase_s / swing_v, &t, v_dd_v);
+        print_converter(out, kind, i, conversion[i].i_a, ley_bench_cint(i_sat_a, phase_s), &t, v_dd_v);
     }
     ley_markup_format(out, "\n.options gmin=1e-15 method=gear\n");
     print_save(out, kind, n);
     ley_markup_format(out, ".tran 20p %.9g\n.end\n", t.dis_end + 1.5e-9);
     return ley_markup_check(out);
-}
-
-// A vector by a printed name.
-static enum ley_status fetch(const double **values, int *n, struct ley_spice *spice,
-                             const char *format, int i) {
-    char name[32];
-    snprintf(name, sizeof name, format, i);
-    return ley_spice_vector(values, n, spice, name);
-}
-
-// Sign and bits when all is over.
-static enum ley_status read_code(int *code, struct ley_spice *spice, int i, double half_v) {
-    static const char *const bits[] = {"v(c0_%d)", "v(c1_%d)", "v(c2_%d)", "v(c3_%d)"};
-    const double *value;
-    int n;
-    *code = 0;
-    for (int bit = 0; bit < 4; bit++) {
-        LEY_TRY(fetch(&value, &n, spice, bits[bit], i));
-        *code += value[n - 1] > half_v ? 1 << bit : 0;
-    }
-    LEY_TRY(fetch(&value, &n, spice, "v(s%d)", i));
-    *code = value[n - 1] > half_v ? *code : -*code;
-    return LEY_OK;
 }
 
 // What the model makes of the same current.
@@ -134,12 +97,12 @@ static enum ley_status read_one(struct ley_charge_conversion *conversion, int i,
     struct ley_bench_times t = ley_bench_times(phase_of(hardware, kind));
     const double *time, *value;
     int n;
-    LEY_TRY(fetch(&value, &n, spice, "v(p%d)", i));
+    LEY_TRY(ley_bench_vector(&value, &n, spice, "v(p%d)", i));
     LEY_TRY(ley_spice_vector(&time, &n, spice, "time"));
     conversion->width_s = ley_wave_above(time, value, n, v_dd_v / 2);
-    LEY_TRY(fetch(&value, &n, spice, "i(vd%d)", i));
+    LEY_TRY(ley_bench_vector(&value, &n, spice, "i(vd%d)", i));
     conversion->energy_j = -v_dd_v * ley_wave_integral(time, value, n);
-    LEY_TRY(fetch(&value, &n, spice, "v(b%d)", i));
+    LEY_TRY(ley_bench_vector(&value, &n, spice, "v(b%d)", i));
     conversion->bl_low_v = conversion->bl_high_v = ley_wave_at(time, value, n, t.read_s);
     for (int k = 0; k < n; k++) {
         if (time[k] >= t.read_s && time[k] <= t.read_end) {
@@ -148,7 +111,7 @@ static enum ley_status read_one(struct ley_charge_conversion *conversion, int i,
         }
     }
     model(conversion, kind, hardware);
-    return kind == LEY_CONVERTER_OUTPUT ? read_code(&conversion->code, spice, i, v_dd_v / 2)
+    return kind == LEY_CONVERTER_OUTPUT ? ley_bench_code(&conversion->code, spice, i, v_dd_v / 2)
                                         : LEY_OK;
 }
 
@@ -157,9 +120,8 @@ enum ley_status ley_charge_conversion_run(struct ley_charge_conversion *conversi
                                           const struct ley_hardware *hardware) {
     struct ley_markup text = {0};
     LEY_ASSERT(n <= MAX_CONVERSIONS);
-    if (kind == LEY_CONVERTER_OUTPUT && hardware->converter.output_levels != 32) {
-        return ley_fail(LEY_E_ARGUMENT, "output.levels is %d; the counter's circuit has 32",
-                        hardware->converter.output_levels);
+    if (kind == LEY_CONVERTER_OUTPUT) {
+        LEY_TRY(ley_bench_check(hardware));
     }
     enum ley_status status = ley_charge_conversion_print(&text, kind, conversion, n, hardware);
     if (status == LEY_OK) {
