@@ -14,6 +14,8 @@ static const struct command command = {
     "DIR receives cell.cir (the netlist with its bench), cell_iv.csv (the table), preset.yaml\n"
     "(--hw DIR/preset.yaml in any other command) and cell.svg."};
 
+enum { MAX_LEVELS = 64 };
+
 struct study {
     struct invocation invocation;
     const struct spice_options *options;
@@ -22,7 +24,30 @@ struct study {
     struct ley_cell_deviation deviation;
     double p_a[4];
     double cubic_rms_a;
+    double g[3]; // of the output conductance
+    int n_levels;
+    struct ley_cell_level level[MAX_LEVELS];
+    double hold_s;
 };
+
+// Every code of the chip, written and left alone for a window of tokens.
+static enum ley_status measure_levels(struct study *study) {
+    struct spice_session *session = &study->session;
+    const struct ley_hardware *hardware = &session->hardware;
+    int n = hardware->converter.kv_levels;
+    study->n_levels = n >= 2 && n <= MAX_LEVELS ? n : 8;
+    study->hold_s = hardware->array.window * hardware->time.token_period_s;
+    for (int i = 0; i < study->n_levels; i++) {
+        study->level[i].w_v = hardware->cell.v_dd_v * i / (study->n_levels - 1);
+    }
+    return ley_cell_hold(study->level, study->n_levels, session->spice, &session->cell,
+                         &hardware->cell, hardware->time.write_s, study->hold_s);
+}
+
+// Time constant that the outermost levels follow over the window.
+static double outer_tau(const struct study *study) {
+    return 0.5 * (study->level[0].tau_s + study->level[study->n_levels - 1].tau_s);
+}
 
 // What the cubic misses of the circuit's own currents at the read amplitude.
 static double cubic_rms(const struct study *study) {
@@ -47,7 +72,9 @@ static enum ley_status measure(struct study *study) {
     study->deviation = ley_cell_compare(&study->grid, &study->reference);
     LEY_TRY(ley_cell_cubic(study->p_a, &study->grid, session->hardware.cell.v_ref_v));
     study->cubic_rms_a = cubic_rms(study);
-    return LEY_OK;
+    LEY_TRY(ley_cell_conductance(study->g, session->spice, &session->cell, &session->bench,
+                                 &session->hardware.cell));
+    return measure_levels(study);
 }
 
 // The hardware with this cell, as differences that a preset states.
@@ -62,6 +89,15 @@ static void write_preset(struct ley_markup *out, const struct study *study) {
     for (int i = 0; i < 4; i++) {
         ley_markup_format(out, "  %s: %.9g\n", keys[i], study->p_a[i]);
     }
+    static const char *const conductances[] = {"g0_s", "g2_s_per_v2", "g4_s_per_v4"};
+    for (int i = 0; i < 3; i++) {
+        ley_markup_format(out, "  %s: %.9g\n", conductances[i], study->g[i]);
+    }
+    if (isfinite(outer_tau(study))) {
+        ley_markup_format(out, "  leakage: relax\n  tau_s: %.4g\n", outer_tau(study));
+    }
+    ley_markup_format(out, "time:\n  token_period_s: %.9g\n",
+                      study->session.hardware.time.token_period_s);
 }
 
 static enum ley_status draw(const struct study *study, const char *path) {
@@ -104,6 +140,19 @@ static enum ley_status save(const struct study *study) {
     return draw(study, path);
 }
 
+static void print_levels(const struct study *study) {
+    printf("\nlevel V  write error mV  neighbour mV  kept %% of u after %g s   as tau s\n",
+           study->hold_s);
+    for (int i = 0; i < study->n_levels; i++) {
+        const struct ley_cell_level *level = &study->level[i];
+        printf("%7.4f  %+14.3f  %+12.3f  %24.3f  %9.4g\n", level->w_v, 1e3 * level->write_error_v,
+               1e3 * level->neighbour_v, 100 * level->kept, level->tau_s);
+    }
+    printf("the model has tau %g s; output conductance %.3g %+.3g u^2 %+.3g u^4 uS\n",
+           study->session.hardware.cell.tau_s, 1e6 * study->g[0], 1e6 * study->g[1],
+           1e6 * study->g[2]);
+}
+
 static void print_text(const struct study *study) {
     const struct ley_cell_deviation *d = &study->deviation;
     const struct ley_cell_grid *grid = &study->grid;
@@ -123,6 +172,7 @@ static void print_text(const struct study *study) {
         printf("%8.4f  %11.4f  %11.4f  %+12.4f\n", grid->v_store_v[i], 1e6 * grid->i_a[at],
                1e6 * study->reference.i_a[at], 1e6 * (grid->i_a[at] - study->reference.i_a[at]));
     }
+    print_levels(study);
     if (study->options->out) {
         printf("\nwritten to %s: cell.cir, cell_iv.csv, preset.yaml, cell.svg\n",
                study->options->out);
@@ -141,6 +191,21 @@ static enum ley_status print_json(const struct study *study) {
     cJSON_AddNumberToObject(root, "largest_a", d->largest_a);
     cJSON_AddItemToObject(root, "cubic_a", cJSON_CreateDoubleArray(study->p_a, 4));
     cJSON_AddNumberToObject(root, "cubic_rms_a", study->cubic_rms_a);
+    cJSON_AddItemToObject(root, "conductance_s", cJSON_CreateDoubleArray(study->g, 3));
+    cJSON_AddNumberToObject(root, "hold_s", study->hold_s);
+    struct cJSON *levels = cJSON_AddArrayToObject(root, "levels");
+    for (int i = 0; i < study->n_levels; i++) {
+        const struct ley_cell_level *level = &study->level[i];
+        struct cJSON *row = cJSON_CreateObject();
+        cJSON_AddNumberToObject(row, "stored_v", level->w_v);
+        cJSON_AddNumberToObject(row, "write_error_v", level->write_error_v);
+        cJSON_AddNumberToObject(row, "neighbour_v", level->neighbour_v);
+        cJSON_AddNumberToObject(row, "u_kept", level->kept);
+        if (isfinite(level->tau_s)) {
+            cJSON_AddNumberToObject(row, "tau_s", level->tau_s);
+        }
+        cJSON_AddItemToArray(levels, row);
+    }
     return session_print_json(root);
 }
 

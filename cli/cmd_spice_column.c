@@ -12,7 +12,8 @@ static const struct command command = {
     "spice column [--draws N] [--cells N] [--r-line OHM] [--c-line F] [--hw PRESET|FILE]\n"
     "       [--netlist NAME|FILE] [--out DIR] [--json]",
     "Simulates a bit line of cells with random codes and pulses, without wires and with them, and\n"
-    "compares its charge with the behavioural sum over the circuit's own table, plain and with the\n"
+    "compares its charge with the behavioural sum over the circuit's own table, plain and with "
+    "the\n"
     "model of the wire (array.r_line_ohm, M51).",
     "DIR receives column.cir (the last draw, with wires) and column.svg."};
 
@@ -77,8 +78,8 @@ static enum ley_status run_draw(struct study *study, int k) {
     wired.cell.g2_s_per_v2 = study->g[1];
     wired.cell.g4_s_per_v4 = study->g[2];
     draw->model_a = ops->read_k(study->law, study->pulse, &column, study->n_cells).net_a;
-    draw->wire_model_a = draw->model_a + ley_wire_error_k(&wired, study->law, study->pulse, &column,
-                                                          study->n_cells);
+    draw->wire_model_a =
+        draw->model_a + ley_wire_error_k(&wired, study->law, study->pulse, &column, study->n_cells);
     return LEY_OK;
 }
 
@@ -203,16 +204,21 @@ static enum ley_status check(const struct study *study) {
         return ley_fail(LEY_E_ARGUMENT, "--cells is %d, must be 1..%d", study->n_cells, MAX_CELLS);
     }
     if (!(study->r_ohm > 0 && study->r_ohm < 1e6) || !(study->c_f > 0 && study->c_f < 1e-9)) {
-        return ley_fail(LEY_E_ARGUMENT, "--r-line must be above 0 and below 1e6 ohm, --c-line above 0 "
-                                        "and below 1e-9 F");
+        return ley_fail(LEY_E_ARGUMENT,
+                        "--r-line must be above 0 and below 1e6 ohm, --c-line above 0 "
+                        "and below 1e-9 F");
     }
     return LEY_OK;
 }
 
 int cmd_spice_column(int argc, char **argv) {
     struct spice_options options = {.hw = {.name = "paper"}};
-    struct study study = {.invocation = {argc, argv}, .options = &options, .n_draws = 100,
-                          .n_cells = 64, .r_ohm = 2, .c_f = 0.2e-15};
+    struct study study = {.invocation = {argc, argv},
+                          .options = &options,
+                          .n_draws = 100,
+                          .n_cells = 64,
+                          .r_ohm = 2,
+                          .c_f = 0.2e-15};
     const struct option_row rows[] = {
         SPICE_ROWS(options),
         {"draws", 0, OPTION_INT, &study.n_draws, "N", "random columns (100)"},
@@ -220,8 +226,8 @@ int cmd_spice_column(int argc, char **argv) {
         {"r-line", 0, OPTION_REAL, &study.r_ohm, "OHM", "bit line, for each cell (2)"},
         {"c-line", 0, OPTION_REAL, &study.c_f, "F", "bit line, for each cell (0.2e-15)"},
     };
-    int result = options_parse(argc - 1, argv + 1, &command, rows, sizeof rows / sizeof rows[0],
-                               NULL);
+    int result =
+        options_parse(argc - 1, argv + 1, &command, rows, sizeof rows / sizeof rows[0], NULL);
     if (result != 0) {
         return result == 1 ? EXIT_OK : result;
     }

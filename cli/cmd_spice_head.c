@@ -11,9 +11,11 @@ static const struct command command = {
     "spice head [--rows N] [--tokens N] [--seed N] [--hw PRESET|FILE] [--netlist NAME|FILE]\n"
     "       [--out DIR] [--json]",
     "Simulates one query through a small head, all transistors between the pulses of q and the\n"
-    "counts of the output, and compares pulses and counts with the behavioural tile, whose cell is\n"
+    "counts of the output, and compares pulses and counts with the behavioural tile, whose cell "
+    "is\n"
     "the circuit's own table and whose counters stop at their end.",
-    "Codes are random; every second token has keys in the upper half only, so that it is attended to.\n"
+    "Codes are random; every second token has keys in the upper half only, so that it is attended "
+    "to.\n"
     "DIR receives head.cir. 8 x 8 takes about a minute, 64 x 64 hours."};
 
 enum { MAX_SIDE = 64, STREAM_K = 1, STREAM_V = 2, STREAM_Q = 3 };
@@ -65,7 +67,8 @@ static void run_model(struct study *study) {
         v_u[i] = ley_cell_write(study->law, study->v_v[i]);
     }
     for (int c = 0; c < study->n_tokens; c++) {
-        column[c] = (struct ley_column){&k_u[c * study->n_rows], &v_u[c * study->n_rows], {1, 1}, c};
+        column[c] =
+            (struct ley_column){&k_u[c * study->n_rows], &v_u[c * study->n_rows], {1, 1}, c};
     }
     struct ley_tile_spec tile = {&hardware, study->law, study->n_rows};
     struct ley_tile_trace trace = {study->model_s, study->model_phi, study->model_a,
@@ -74,8 +77,13 @@ static void run_model(struct study *study) {
 }
 
 static struct ley_head_circuit circuit_of(const struct study *study) {
-    return (struct ley_head_circuit){&study->session.hardware, &study->session.cell, study->n_rows,
-                                     study->n_tokens, study->k_v, study->v_v, study->pulse};
+    return (struct ley_head_circuit){&study->session.hardware,
+                                     &study->session.cell,
+                                     study->n_rows,
+                                     study->n_tokens,
+                                     study->k_v,
+                                     study->v_v,
+                                     study->pulse};
 }
 
 static enum ley_status measure(struct study *study) {
@@ -181,16 +189,16 @@ int cmd_spice_head(int argc, char **argv) {
     if (!study) {
         return session_fail("spice head", ley_fail_memory("head", 1, sizeof *study));
     }
-    *study = (struct study){.invocation = {argc, argv}, .options = &options, .n_rows = 8,
-                            .n_tokens = 8, .seed = 8};
+    *study = (struct study){
+        .invocation = {argc, argv}, .options = &options, .n_rows = 8, .n_tokens = 8, .seed = 8};
     const struct option_row rows[] = {
         SPICE_ROWS(options),
         {"rows", 0, OPTION_INT, &study->n_rows, "N", "width of the head (8)"},
         {"tokens", 0, OPTION_INT, &study->n_tokens, "N", "tokens in the tile (8)"},
         {"seed", 0, OPTION_INT, &study->seed, "N", "of the random codes (8)"},
     };
-    int result = options_parse(argc - 1, argv + 1, &command, rows, sizeof rows / sizeof rows[0],
-                               NULL);
+    int result =
+        options_parse(argc - 1, argv + 1, &command, rows, sizeof rows / sizeof rows[0], NULL);
     if (result == 0) {
         enum ley_status status = run(study);
         result = status == LEY_OK ? EXIT_OK : session_fail("spice head", status);

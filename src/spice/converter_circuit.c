@@ -66,7 +66,8 @@ enum ley_status ley_charge_conversion_print(struct ley_markup *out, int kind,
         ley_bench_clock(out, hardware, t.dis_s);
     }
     for (int i = 0; i < n; i++) {
-        print_converter(out, kind, i, conversion[i].i_a, ley_bench_cint(i_sat_a, phase_s), &t, v_dd_v);
+        print_converter(out, kind, i, conversion[i].i_a, ley_bench_cint(i_sat_a, phase_s), &t,
+                        v_dd_v);
     }
     ley_markup_format(out, "\n.options gmin=1e-15 method=gear\n");
     print_save(out, kind, n);

@@ -46,6 +46,22 @@ struct ley_cell_deviation {
 struct ley_cell_deviation ley_cell_compare(const struct ley_cell_grid *grid,
                                            const struct ley_cell_grid *reference);
 
+// One level of a cell in time.
+struct ley_cell_level {
+    double w_v;           // given: voltage to store
+    double write_error_v; // stored after a write from the far end of the range, less w_v
+    double neighbour_v;   // change of a cell at that far end whose write line is used by another
+    double kept;          // share of u that is left after the hold time
+    double tau_s;         // of the exponential that loses as much; INFINITY: nothing lost
+};
+
+// Writes each of n levels for write_s, then lets cells at these levels leak for hold_s, at rest.
+LEY_MUST_CHECK enum ley_status ley_cell_hold(struct ley_cell_level *level, int n,
+                                             struct ley_spice *spice,
+                                             const struct ley_netlist *cell,
+                                             const struct ley_cell_spec *spec, double write_s,
+                                             double hold_s);
+
 // Fits the parameters of `cell` to `reference` by least squares over all of its points and puts
 // the best values into cell->param. error[i]: standard error, 0 where a parameter ended at a bound
 // or has no influence.
@@ -61,8 +77,8 @@ LEY_MUST_CHECK enum ley_status ley_cell_law(struct ley_cell **law, struct ley_sp
                                             const struct ley_cell_bench *bench,
                                             const struct ley_cell_spec *spec);
 
-// Output conductance of the circuit, g[0] + g[1] u^2 + g[2] u^4 [S] (M51): best fit to the change of
-// current for 20 mV up and down on the bit line.
+// Output conductance of the circuit, g[0] + g[1] u^2 + g[2] u^4 [S] (M51): best fit to the change
+// of current for 20 mV up and down on the bit line.
 LEY_MUST_CHECK enum ley_status ley_cell_conductance(double g[3], struct ley_spice *spice,
                                                     const struct ley_netlist *cell,
                                                     const struct ley_cell_bench *bench,

@@ -44,8 +44,8 @@ struct polynomial {
 static enum ley_status residuals(void *context, double *residual, const double *p) {
     const struct polynomial *polynomial = context;
     for (int i = 0; i < polynomial->n; i++) {
-        double x = polynomial->stride == 2 ? polynomial->u_v[i] * polynomial->u_v[i]
-                                           : polynomial->u_v[i];
+        double x =
+            polynomial->stride == 2 ? polynomial->u_v[i] * polynomial->u_v[i] : polynomial->u_v[i];
         double value = 0;
         for (int k = polynomial->n_powers - 1; k >= 0; k--) {
             value = value * x + p[k];
@@ -57,8 +57,8 @@ static enum ley_status residuals(void *context, double *residual, const double *
 
 // y in micro-units, p in units. Linear in p: the search ends after one step.
 static enum ley_status fit(double *p, const struct polynomial *polynomial) {
-    struct ley_least_squares problem = {residuals, (void *)(uintptr_t)polynomial, polynomial->n,
-                                        polynomial->n_powers, 1e-12, 200};
+    struct ley_least_squares problem = {
+        residuals, (void *)(uintptr_t)polynomial, polynomial->n, polynomial->n_powers, 1e-12, 200};
     double error[4];
     for (int k = 0; k < polynomial->n_powers; k++) {
         p[k] = 1;

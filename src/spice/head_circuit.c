@@ -1,7 +1,7 @@
 // head_circuit.c - bench of a small head
 //
-// Nodes: q<d>, r<d> lines of K and complements; a<c> bit line of K column c; p<c> its pulse, which a
-// driver puts on f<c>, g<c>, the lines of V column c; b<d> bit line of V row d with its converter
+// Nodes: q<d>, r<d> lines of K and complements; a<c> bit line of K column c; p<c> its pulse, which
+// a driver puts on f<c>, g<c>, the lines of V column c; b<d> bit line of V row d with its converter
 // and counter. Phases follow one another: q pulses; discharge of K, which are the pulses into V;
 // discharge of V into the counters.
 #include "spice/head_circuit.h"

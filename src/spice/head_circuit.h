@@ -1,4 +1,5 @@
-// head_circuit.h - one query through a small head: K cells, HardSigmoid converters, V cells, counters.
+// head_circuit.h - one query through a small head: K cells, HardSigmoid converters, V cells,
+// counters.
 //
 // Everything between the pulses of q and the counts of the output is transistors.
 #pragma once

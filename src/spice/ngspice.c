@@ -26,6 +26,7 @@ struct ley_spice {
     int (*circuit)(char **);
     pvector_info (*vector)(char *);
     char reason[REASON_BYTES]; // first complaint since the netlist was given
+    int n_reasons;             // lines of it
     bool has_exited;           // ngspice asked to be unloaded: only a new process helps
     bool has_circuit;
     char keep_path[LEY_SPICE_PATH_BYTES];
@@ -47,14 +48,21 @@ static bool is_complaint(const char *text) {
     return false;
 }
 
-// Lines come with "stdout " or "stderr " in front.
+// Lines come with "stdout " or "stderr " in front. Of a faulty line the first words are only where
+// it is; line and fault come after.
 static int on_text(char *text, int id, void *user) {
     (void)id;
     struct ley_spice *spice = user;
-    if (spice->reason[0] == '\0' && strncmp(text, "stderr ", 7) == 0 && is_complaint(text)) {
-        snprintf(spice->reason, sizeof spice->reason, "%s", text + 7);
-        spice->reason[strcspn(spice->reason, "\r\n")] = '\0';
+    size_t n = strlen(spice->reason);
+    bool goes_on = spice->n_reasons > 0 && spice->n_reasons < 3 &&
+                   strncmp(spice->reason, "Error on line", 13) == 0;
+    if (strncmp(text, "stderr ", 7) != 0 || !(goes_on || (n == 0 && is_complaint(text)))) {
+        return 0;
     }
+    text += 7 + strspn(text + 7, " ");
+    snprintf(spice->reason + n, sizeof spice->reason - n, "%s%s", n ? " " : "", text);
+    spice->reason[strcspn(spice->reason, "\r\n")] = '\0';
+    spice->n_reasons++;
     return 0;
 }
 
@@ -193,6 +201,7 @@ enum ley_status ley_spice_run(struct ley_spice *spice, const char *netlist, cons
     }
     clear(spice);
     spice->reason[0] = '\0';
+    spice->n_reasons = 0;
     enum ley_status status = give_circuit(spice, netlist);
     if (status == LEY_E_FORMAT) {
         return fail(spice, status, netlist, name, "cannot read the circuit");
