@@ -2,6 +2,7 @@
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "plot.h"
@@ -77,27 +78,35 @@ static enum ley_status measure(struct study *study) {
     return measure_levels(study);
 }
 
-// The hardware with this cell, as differences that a preset states.
-static void write_preset(struct ley_markup *out, const struct study *study) {
+// The whole hardware with this cell.
+static enum ley_status write_preset(const struct study *study, const char *path) {
+    struct ley_hardware hardware = study->session.hardware;
     const struct ley_cell_grid *grid = &study->grid;
-    ley_markup_format(out,
-                      "description: the chip %s with the cell of %s, simulated by ngspice\n"
-                      "cell:\n  law: table\n  table_csv: cell_iv.csv\n  v_read_v: %.9g\n",
-                      study->options->hw.name, study->session.cell.path,
-                      grid->v_in_v[grid->n_in - 1]);
-    static const char *const keys[] = {"p0_a", "p1_a_per_v", "p2_a_per_v2", "p3_a_per_v3"};
-    for (int i = 0; i < 4; i++) {
-        ley_markup_format(out, "  %s: %.9g\n", keys[i], study->p_a[i]);
+    char *text = NULL;
+    size_t n_bytes = 0;
+    FILE *stream = open_memstream(&text, &n_bytes);
+    if (!stream) {
+        return ley_fail_memory("preset", 1, 1);
     }
-    static const char *const conductances[] = {"g0_s", "g2_s_per_v2", "g4_s_per_v4"};
-    for (int i = 0; i < 3; i++) {
-        ley_markup_format(out, "  %s: %.9g\n", conductances[i], study->g[i]);
-    }
+    hardware.cell.law = LEY_CELL_TABLE;
+    hardware.cell.v_read_v = grid->v_in_v[grid->n_in - 1];
+    snprintf(hardware.cell.table_csv, sizeof hardware.cell.table_csv, "cell_iv.csv");
+    memcpy(hardware.cell.p_a, study->p_a, sizeof hardware.cell.p_a);
+    hardware.cell.g0_s = study->g[0];
+    hardware.cell.g2_s_per_v2 = study->g[1];
+    hardware.cell.g4_s_per_v4 = study->g[2];
     if (isfinite(outer_tau(study))) {
-        ley_markup_format(out, "  leakage: relax\n  tau_s: %.4g\n", outer_tau(study));
+        hardware.cell.leakage = LEY_LEAK_RELAX;
+        hardware.cell.tau_s = outer_tau(study);
     }
-    ley_markup_format(out, "time:\n  token_period_s: %.9g\n",
-                      study->session.hardware.time.token_period_s);
+    fprintf(stream, "description: the chip %s with the cell %s, simulated by ngspice\n",
+            study->options->hw.name, study->session.name);
+    ley_params_print_yaml(stream, ley_hardware_params(), &hardware);
+    bool is_bad = fclose(stream) != 0;
+    enum ley_status status =
+        is_bad ? ley_fail_memory("preset", 1, 1) : ley_file_write(path, text, n_bytes);
+    free(text);
+    return status;
 }
 
 static enum ley_status draw(const struct study *study, const char *path) {
@@ -134,8 +143,9 @@ static enum ley_status save(const struct study *study) {
     LEY_TRY(spice_path(path, options, "cell_iv.csv")
                 ? ley_cell_grid_save(&study->grid, path)
                 : ley_fail(LEY_E_ARGUMENT, "the name of the output folder is too long"));
-    write_preset(&text, study);
-    LEY_TRY(spice_save(options, "preset.yaml", &text));
+    if (spice_path(path, options, "preset.yaml")) {
+        LEY_TRY(write_preset(study, path));
+    }
     spice_path(path, options, "cell.svg");
     return draw(study, path);
 }
@@ -157,7 +167,7 @@ static void print_text(const struct study *study) {
     const struct ley_cell_deviation *d = &study->deviation;
     const struct ley_cell_grid *grid = &study->grid;
     double v_read_v = grid->v_in_v[grid->n_in - 1];
-    printf("cell %s, %d stored x %d read voltages\n", study->session.cell.path, grid->n_store,
+    printf("cell %s, %d stored x %d read voltages\n", study->session.name, grid->n_store,
            grid->n_in);
     printf("against the table of %s: R2 %.6f, rms %.4f uA, at %g V rms %.4f uA\n",
            study->options->hw.name, d->r2, 1e6 * d->rms_a, v_read_v, 1e6 * d->rms_read_a);
@@ -183,7 +193,7 @@ static enum ley_status print_json(const struct study *study) {
     struct cJSON *root = cJSON_CreateObject();
     const struct ley_cell_deviation *d = &study->deviation;
     session_add_origin(root, &study->invocation);
-    cJSON_AddStringToObject(root, "netlist", study->session.cell.path);
+    cJSON_AddStringToObject(root, "netlist", study->session.name);
     cJSON_AddNumberToObject(root, "n_points", study->grid.n_store * study->grid.n_in);
     cJSON_AddNumberToObject(root, "r2", d->r2);
     cJSON_AddNumberToObject(root, "rms_a", d->rms_a);

@@ -12,7 +12,9 @@ static const struct command command = {
     "Simulates the HardSigmoid converter over -25 .. 150 % of its saturation current and the "
     "signed\n"
     "converter with its counter over +-125 %, each at N currents, against the behavioural ones.",
-    "DIR receives score.cir, output.cir (netlists) and converter.svg."};
+    "DIR receives score.cir, output.cir (netlists), converter.svg and technology.yaml, the "
+    "measured\n"
+    "energies as prices (leyden cost --tech paper --tech DIR/technology.yaml)."};
 
 enum { MAX_POINTS = 64 };
 
@@ -28,6 +30,8 @@ struct study {
 struct summary {
     double worst_width; // of the phase
     double energy_j;    // mean
+    double least_j, most_j;
+    double tick_j;      // counters' energy by their ticks
     int n_codes_differ; // from the model
     double most_ticks;  // furthest from a boundary among those
     double bl_low_v, bl_high_v;
@@ -35,12 +39,18 @@ struct summary {
 
 static struct summary summarise(const struct ley_charge_conversion *conversion, int n,
                                 double phase_s) {
-    struct summary s = {.bl_low_v = 1e9, .bl_high_v = -1e9};
+    struct summary s = {.bl_low_v = 1e9, .bl_high_v = -1e9, .least_j = 1, .most_j = 0};
+    double counter_j = 0;
+    int n_ticks = 0;
     for (int i = 0; i < n; i++) {
         const struct ley_charge_conversion *c = &conversion[i];
         double miss = (c->width_s - c->model_width_s) / phase_s;
         s.worst_width = fabs(miss) > fabs(s.worst_width) ? miss : s.worst_width;
         s.energy_j += c->energy_j / n;
+        s.least_j = fmin(s.least_j, c->energy_j);
+        s.most_j = fmax(s.most_j, c->energy_j);
+        counter_j += c->counter_energy_j;
+        n_ticks += abs(c->code);
         s.n_codes_differ += c->code != c->model_code;
         if (c->code != c->model_code) {
             s.most_ticks = fmax(s.most_ticks, abs(c->code - c->model_code) - 1 + c->boundary_ticks);
@@ -48,6 +58,7 @@ static struct summary summarise(const struct ley_charge_conversion *conversion, 
         s.bl_low_v = fmin(s.bl_low_v, c->bl_low_v);
         s.bl_high_v = fmax(s.bl_high_v, c->bl_high_v);
     }
+    s.tick_j = n_ticks ? counter_j / n_ticks : 0;
     return s;
 }
 
@@ -94,6 +105,30 @@ static enum ley_status draw(const struct study *study, const char *path) {
     return plot_close(pipe, path);
 }
 
+// One price of a technology file.
+static void add_price(struct ley_markup *out, const char *key, double value, double low,
+                      double high, const char *what) {
+    ley_markup_format(out,
+                      "  %s: {value: %.6g, unit: J, low: %.6g, high: %.6g,\n"
+                      "    source: \"[ours] leyden spice converter: %s\"}\n",
+                      key, value, low, high, what);
+}
+
+// Prices of our converters, to be laid over another technology.
+static void write_technology(struct ley_markup *out, const struct study *study) {
+    const struct ley_time_spec *time = &study->session.hardware.time;
+    struct summary score = summarise(study->score, study->n, time->q_pulse_s);
+    struct summary output = summarise(study->output, study->n, time->phi_pulse_s);
+    ley_markup_format(out, "description: converters and counters as simulated by ngspice\n"
+                           "# On top of another technology: --tech paper --tech FILE.\nprice:\n");
+    add_price(out, "score_conversion_j", score.energy_j, score.least_j, score.most_j,
+              "mean, least and most over the range of currents");
+    add_price(out, "output_conversion_j", output.energy_j, output.least_j, output.most_j,
+              "mean, least and most over the range of currents");
+    add_price(out, "counter_tick_j", output.tick_j, output.tick_j, output.tick_j,
+              "counters' energy by their ticks");
+}
+
 static enum ley_status save(const struct study *study) {
     const struct spice_options *options = study->options;
     const struct ley_hardware *hardware = &study->session.hardware;
@@ -108,6 +143,8 @@ static enum ley_status save(const struct study *study) {
     LEY_TRY(ley_charge_conversion_print(&text, LEY_CONVERTER_OUTPUT, study->output, study->n,
                                         hardware));
     LEY_TRY(spice_save(options, "output.cir", &text));
+    write_technology(&text, study);
+    LEY_TRY(spice_save(options, "technology.yaml", &text));
     return spice_path(path, options, "converter.svg") ? draw(study, path) : LEY_OK;
 }
 
@@ -130,9 +167,11 @@ static void print_text(const struct study *study) {
                c->code != c->model_code ? "  <" : "");
     }
     s = summarise(study->output, study->n, time->phi_pulse_s);
-    printf("%d of %d codes differ, at most %.2f ticks from a boundary; %.2f pJ a conversion; bit "
-           "line at %.3f .. %.3f V\n",
-           s.n_codes_differ, study->n, s.most_ticks, 1e12 * s.energy_j, s.bl_low_v, s.bl_high_v);
+    printf(
+        "%d of %d codes differ, at most %.2f ticks from a boundary; %.2f pJ a conversion, %.0f fJ "
+        "a tick; bit line at %.3f .. %.3f V\n",
+        s.n_codes_differ, study->n, s.most_ticks, 1e12 * s.energy_j, 1e15 * s.tick_j, s.bl_low_v,
+        s.bl_high_v);
 }
 
 static void add_kind(struct cJSON *root, const char *key,
@@ -141,6 +180,7 @@ static void add_kind(struct cJSON *root, const char *key,
     struct summary s = summarise(conversion, n, phase_s);
     cJSON_AddNumberToObject(kind, "worst_of_phase", s.worst_width);
     cJSON_AddNumberToObject(kind, "energy_j", s.energy_j);
+    cJSON_AddNumberToObject(kind, "tick_j", s.tick_j);
     cJSON_AddNumberToObject(kind, "codes_that_differ", s.n_codes_differ);
     cJSON_AddNumberToObject(kind, "most_ticks_from_boundary", s.most_ticks);
     struct cJSON *list = cJSON_AddArrayToObject(kind, "conversions");

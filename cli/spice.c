@@ -15,7 +15,6 @@ bool spice_path(char out[LEY_SPICE_PATH_BYTES], const struct spice_options *opti
 // A name without '/' and '.' is one of Leyden's own circuits.
 static enum ley_status load_cell(struct ley_netlist *cell, const char *name) {
     char file[128], path[LEY_SPICE_PATH_BYTES];
-    name = name ? name : "silicon";
     if (strpbrk(name, "/.")) {
         return ley_cell_netlist_load(cell, name);
     }
@@ -28,7 +27,8 @@ enum ley_status spice_open(struct spice_session *session, const struct spice_opt
     char keep[LEY_SPICE_PATH_BYTES] = "leyden-failed.cir";
     LEY_TRY(session_hardware(&session->hardware, &options->hw));
     LEY_TRY(ley_hardware_check(&session->hardware, 1));
-    LEY_TRY(load_cell(&session->cell, options->netlist));
+    session->name = options->netlist ? options->netlist : "silicon";
+    LEY_TRY(load_cell(&session->cell, session->name));
     if (options->out) {
         if (!spice_path(keep, options, "failed.cir")) {
             return ley_fail(LEY_E_ARGUMENT, "the name of the output folder is too long");

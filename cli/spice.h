@@ -32,7 +32,7 @@ struct spice_options {
     }
 
 struct spice_session {
-    const char *command; // for messages
+    const char *name; // of the cell, as the user gave it
     struct ley_hardware hardware;
     struct ley_netlist cell;
     struct ley_spice *spice;

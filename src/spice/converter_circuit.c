@@ -34,15 +34,17 @@ static void print_converter(struct ley_markup *out, int kind, int i, double i_a,
     }
     ley_markup_format(out,
                       "xc%d b%d p%d s%d rst dis vbp vbs vbn vcm d%d 0 output_converter cint=%.6g\n"
-                      "xk%d p%d clk c0_%d c1_%d c2_%d c3_%d rst d%d 0 counter\n",
-                      i, i, i, i, i, cint_f, i, i, i, i, i, i, i);
+                      "vk%d k%d 0 %.9g\n"
+                      "xk%d p%d clk c0_%d c1_%d c2_%d c3_%d rst k%d 0 counter\n",
+                      i, i, i, i, i, cint_f, i, i, v_dd_v, i, i, i, i, i, i, i);
 }
 
 static void print_save(struct ley_markup *out, int kind, int n) {
     for (int i = 0; i < n; i++) {
         ley_markup_format(out, ".save i(vd%d) v(b%d) v(p%d)", i, i, i);
         if (kind == LEY_CONVERTER_OUTPUT) {
-            ley_markup_format(out, " v(s%d) v(c0_%d) v(c1_%d) v(c2_%d) v(c3_%d)", i, i, i, i, i);
+            ley_markup_format(out, " i(vk%d) v(s%d) v(c0_%d) v(c1_%d) v(c2_%d) v(c3_%d)", i, i, i,
+                              i, i, i);
         }
         ley_markup_format(out, "\n");
     }
@@ -110,6 +112,10 @@ static enum ley_status read_one(struct ley_charge_conversion *conversion, int i,
             conversion->bl_low_v = fmin(conversion->bl_low_v, value[k]);
             conversion->bl_high_v = fmax(conversion->bl_high_v, value[k]);
         }
+    }
+    if (kind == LEY_CONVERTER_OUTPUT) {
+        LEY_TRY(ley_bench_vector(&value, &n, spice, "i(vk%d)", i));
+        conversion->counter_energy_j = -v_dd_v * ley_wave_integral(time, value, n);
     }
     model(conversion, kind, hardware);
     return kind == LEY_CONVERTER_OUTPUT ? ley_bench_code(&conversion->code, spice, i, v_dd_v / 2)

@@ -13,7 +13,8 @@ struct ley_charge_conversion {
     double width_s, model_width_s; // of the output pulse: circuit, model
     int code, model_code;          // counts with sign; score converters have none
     double boundary_ticks;         // from the model's value to the nearest change of code
-    double energy_j;               // from the supply, reset to the end of discharge
+    double energy_j;               // of the converter, from reset to the end of discharge
+    double counter_energy_j;       // of its counter in that time
     double bl_low_v, bl_high_v;    // where the bit line was while it was read
 };
 
