@@ -1,4 +1,6 @@
 // absent.c - what stands in for ngspice.c and least_squares.c in a build without their libraries
+#include <stddef.h>
+
 #include "spice/least_squares.h"
 #include "spice/ngspice.h"
 

@@ -58,11 +58,12 @@ void ley_bench_pulse(struct ley_markup *out, const char *node, double low_v, dou
                       high_v, start_s, edge_s, edge_s, fmax(width_s - edge_s, 1e-15));
 }
 
+// M52
 double ley_bench_cint(double i_sat_a, double phase_s) {
     return i_sat_a * phase_s / swing_v;
 }
 
-// The pulse of a saturated output is (levels - 1) / 2 ticks.
+// M52: the pulse of a saturated output is (levels - 1) / 2 ticks.
 void ley_bench_clock(struct ley_markup *out, const struct ley_hardware *hardware, double start_s) {
     double tick_s = 2 * hardware->time.output_pulse_s / (hardware->converter.output_levels - 1);
     ley_markup_format(out, "vclk clk 0 pulse(0 %.9g %.9g 50p 50p %.9g %.9g)\n",
