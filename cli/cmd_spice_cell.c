@@ -237,9 +237,7 @@ int cmd_spice_cell(int argc, char **argv) {
     } else if (status == LEY_OK) {
         print_text(&study);
     }
-    result = status == LEY_OK ? EXIT_OK : session_fail("spice cell", status);
     ley_cell_grid_destroy(&study.grid);
     ley_cell_grid_destroy(&study.reference);
-    spice_close(&study.session);
-    return result;
+    return spice_close(&study.session, "spice cell", status);
 }

@@ -243,10 +243,8 @@ int cmd_spice_column(int argc, char **argv) {
     } else if (status == LEY_OK) {
         print_text(&study);
     }
-    result = status == LEY_OK ? EXIT_OK : session_fail("spice column", status);
     ley_free(study.draw);
     ley_free(study.w_v);
     ley_cell_destroy(study.law);
-    spice_close(&study.session);
-    return result;
+    return spice_close(&study.session, "spice column", status);
 }

@@ -231,7 +231,5 @@ int cmd_spice_converter(int argc, char **argv) {
     } else if (status == LEY_OK) {
         print_text(&study);
     }
-    result = status == LEY_OK ? EXIT_OK : session_fail("spice converter", status);
-    spice_close(&study.session);
-    return result;
+    return spice_close(&study.session, "spice converter", status);
 }

@@ -201,12 +201,11 @@ int cmd_spice_head(int argc, char **argv) {
         options_parse(argc - 1, argv + 1, &command, rows, sizeof rows / sizeof rows[0], NULL);
     if (result == 0) {
         enum ley_status status = run(study);
-        result = status == LEY_OK ? EXIT_OK : session_fail("spice head", status);
+        result = spice_close(&study->session, "spice head", status);
     } else if (result == 1) {
         result = EXIT_OK;
     }
     ley_cell_destroy(study->law);
-    spice_close(&study->session);
     ley_free(study);
     return result;
 }

@@ -42,9 +42,11 @@ enum ley_status spice_open(struct spice_session *session, const struct spice_opt
     return ley_spice_create(&session->spice, keep);
 }
 
-void spice_close(struct spice_session *session) {
+int spice_close(struct spice_session *session, const char *command, enum ley_status status) {
+    int result = status == LEY_OK ? EXIT_OK : session_fail(command, status);
     ley_spice_destroy(session->spice);
     ley_netlist_destroy(&session->cell);
+    return result;
 }
 
 enum ley_status spice_reference(struct ley_cell_grid *grid, const struct spice_session *session) {

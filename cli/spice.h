@@ -41,7 +41,9 @@ struct spice_session {
 
 // Loads hardware, cell and ngspice, and makes the folder of results.
 enum ley_status spice_open(struct spice_session *session, const struct spice_options *options);
-void spice_close(struct spice_session *session);
+
+// Frees all of it, tells a failure, and returns the exit code.
+int spice_close(struct spice_session *session, const char *command, enum ley_status status);
 
 // The hardware's own table, which a circuit is compared with.
 enum ley_status spice_reference(struct ley_cell_grid *grid, const struct spice_session *session);
