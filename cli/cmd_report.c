@@ -40,8 +40,8 @@ static enum ley_status add_file(struct ley_report *report, const char *path) {
     const char *slash = strrchr(path, '/');
     char trace[2][4096];
     snprintf(trace[0], sizeof trace[0], "%.2000s/trace.json", folder);
-    snprintf(trace[1], sizeof trace[1], "%.*s/%.2000s/trace.json",
-             slash ? (int)(slash - path) : 1, slash ? path : ".", folder);
+    snprintf(trace[1], sizeof trace[1], "%.*s/%.2000s/trace.json", slash ? (int)(slash - path) : 1,
+             slash ? path : ".", folder);
     for (int i = 0; *folder && i < 2; i++) {
         if (ley_file_exists(trace[i])) {
             return add_bytes(report, trace[i]);

@@ -356,10 +356,11 @@ enum ley_status ley_fixed_create(struct ley_fixed **fixed, const struct ley_hard
                                  const struct ley_cell *cell, int head_dim) {
     *fixed = NULL;
     if (!ley_fixed_fits(hardware)) {
-        return ley_fail(LEY_E_ARGUMENT,
-                        "array.arithmetic fixed needs 2 to %d dac.q_levels and dac.kv_levels, at most "
-                        "%d array.columns and no array.r_line_ohm; use auto, float or double",
-                        LEY_LEVELS, LEY_MAX_FIXED_COLUMNS);
+        return ley_fail(
+            LEY_E_ARGUMENT,
+            "array.arithmetic fixed needs 2 to %d dac.q_levels and dac.kv_levels, at most "
+            "%d array.columns and no array.r_line_ohm; use auto, float or double",
+            LEY_LEVELS, LEY_MAX_FIXED_COLUMNS);
     }
     struct resolved *made = ley_alloc(1, sizeof *made);
     if (!made) {

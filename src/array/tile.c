@@ -31,7 +31,8 @@ static void score(double *phi, const struct ley_tile_spec *spec, const double *p
     for (int c = 0; c < n_columns; c++) {
         struct ley_bitline line = ops->read_k(spec->cell, pulse, &columns[c], spec->head_dim);
         if (hardware->array.r_line_ohm > 0) {
-            line.net_a += ley_wire_error_k(hardware, spec->cell, pulse, &columns[c], spec->head_dim);
+            line.net_a +=
+                ley_wire_error_k(hardware, spec->cell, pulse, &columns[c], spec->head_dim);
         }
         // M11
         phi[c] = ley_charge_to_pulse(&hardware->converter, line.net_a, ledger);

@@ -1,9 +1,9 @@
 // wire.c - IR drop along bit lines, to first order
 //
 // M51: the converter sits before cell 0, and each cell pitch of wire has the resistance r. Cell j
-// draws i_j while its pulse w_j lasts, which lowers the wire at cell d by r (min(d, j) + 1) i_j; cell
-// d then draws less by its output conductance g_d. All pulses begin together, so both are on for
-// min(w_d, w_j):
+// draws i_j while its pulse w_j lasts, which lowers the wire at cell d by r (min(d, j) + 1) i_j;
+// cell d then draws less by its output conductance g_d. All pulses begin together, so both are on
+// for min(w_d, w_j):
 //     error = - sum over d, j of g_d r (min(d, j) + 1) i_j min(w_d, w_j)
 #include "array/wire.h"
 
@@ -57,11 +57,8 @@ static double error_of(const struct line *line) {
 
 double ley_wire_error_k(const struct ley_hardware *hardware, const struct ley_cell *cell,
                         const double *pulse, const struct ley_column *column, int n_rows) {
-    struct line line = {.hardware = hardware,
-                        .cell = cell,
-                        .width = pulse,
-                        .column = column,
-                        .n = n_rows};
+    struct line line = {
+        .hardware = hardware, .cell = cell, .width = pulse, .column = column, .n = n_rows};
     return error_of(&line);
 }
 

@@ -26,7 +26,8 @@ void ley_scaler_set_destroy(struct ley_scaler_set *set);
 struct ley_scaler *ley_scaler_set_at(const struct ley_scaler_set *set, enum ley_signal signal,
                                      int layer);
 
-// Copies the pairs of one layer, and whether keys are centred, into its attention, whose shape must be equal (contract).
+// Copies the pairs of one layer, and whether keys are centred, into its attention, whose shape must
+// be equal (contract).
 void ley_scaler_set_apply(const struct ley_scaler_set *set, struct ley_attention *attention,
                           int layer);
 

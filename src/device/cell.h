@@ -53,14 +53,14 @@ struct ley_decay {
 };
 
 struct ley_curve; // device/curve.h
-struct ley_cell; // a resolved spec: the law chosen, the table loaded
+struct ley_cell;  // a resolved spec: the law chosen, the table loaded
 
 // Resolves `spec` (copied). The table law reads the CSV from `table_path`, ignored by the others.
 LEY_MUST_CHECK enum ley_status
 ley_cell_create(struct ley_cell **cell, const struct ley_cell_spec *spec, const char *table_path);
 
-// A cell with the table law and this curve of current against stored voltage, which it owns from now
-// on, also when this fails.
+// A cell with the table law and this curve of current against stored voltage, which it owns from
+// now on, also when this fails.
 LEY_MUST_CHECK enum ley_status ley_cell_create_curve(struct ley_cell **cell,
                                                      const struct ley_cell_spec *spec,
                                                      struct ley_curve *curve);

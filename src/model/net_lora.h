@@ -1,4 +1,4 @@
-// net_lora.h - low-rank changes of matrices: W_eff = W + (alpha / rank) B A.
+// net_lora.h - low-rank changes of matrices: W_eff = W + (alpha / rank) B A (MODEL.md, M26).
 //
 //     lora_tensors, net_create with them, net_set_lora; then as any other net
 //

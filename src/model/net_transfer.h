@@ -1,4 +1,4 @@
-// net_transfer.h - attention learned layer by layer from a teacher.
+// net_transfer.h - attention learned layer by layer from a teacher (MODEL.md, M27).
 //
 // The teacher runs once; in every layer the net's attention gets the teacher's input, and is to
 // give what the teacher's attention adds to the residual stream, after the output projection. What

@@ -1,4 +1,4 @@
-// objective.h - what a run makes smaller: the loss of a net, with or without a teacher.
+// objective.h - what a run makes smaller: the loss of a net, with or without a teacher (M28).
 //
 // or how far the attention of its layers is from a teacher's. A run knows nothing of what it
 // learns.
