@@ -13,6 +13,7 @@
 #include "core/memory.h"
 #include "model/adapter_impl.h"
 #include "model/gguf_write.h"
+#include "model/hf_json_impl.h"
 #include "model/model_file_impl.h"
 
 // Weights that are not per layer lie in layer 0.
@@ -155,7 +156,7 @@ enum ley_status ley_model_file_open_vocab(struct ley_model_file **file, const ch
     bool is_folder = false;
     *file = NULL;
     LEY_TRY(create(&made, &is_folder, path));
-    enum ley_status status = is_folder ? LEY_OK : map_gguf(made);
+    enum ley_status status = is_folder || hf_is_json_path(path) ? LEY_OK : map_gguf(made);
     if (status != LEY_OK) {
         ley_model_file_close(made);
         return status;

@@ -20,8 +20,9 @@ struct cJSON;
 // Opens a .gguf file, or a folder with config.json and model.safetensors (or its index of shards).
 LEY_MUST_CHECK enum ley_status ley_model_file_open(struct ley_model_file **file, const char *path);
 
-// Opens a file or folder for its vocabulary alone: the model in it may be absent or of another
-// kind. Of the functions below only ley_model_file_vocab and ley_model_file_close may be called.
+// Opens a file or folder, or a tokenizer.json under any name that ends in .json, for its vocabulary
+// alone: the model in it may be absent or of another kind. Of the functions below only
+// ley_model_file_vocab and ley_model_file_close may be called.
 LEY_MUST_CHECK enum ley_status ley_model_file_open_vocab(struct ley_model_file **file,
                                                          const char *path);
 
