@@ -23,30 +23,12 @@ static void add_text(struct texts *texts, const char *text, size_t n) {
     texts->used += n;
 }
 
-static struct cJSON *load_golden(const char *name) {
-    char path[256], *text;
-    size_t n;
-    snprintf(path, sizeof path, "tests/golden/tokenizer/%s", name);
-    ASSERT_OK(ley_file_read(&text, &n, source_path(path), 1 << 20));
-    struct cJSON *root = cJSON_ParseWithLength(text, n);
-    assert_non_null(root);
-    ley_free(text);
-    return root;
-}
-
 // The strings of the tokenizers' goldens.
 static void load_strings(struct texts *texts) {
-    struct cJSON *root = load_golden("strings.json"), *item;
+    struct cJSON *root = load_tokenizer_golden("strings.json"), *item;
     cJSON_ArrayForEach(item, cJSON_GetObjectItem(root, "strings")) {
-        char text[4096];
-        size_t n = strlen(item->valuestring) / 2;
-        assert_true(n <= sizeof text);
-        for (size_t i = 0; i < n; i++) {
-            unsigned byte;
-            assert_int_equal(sscanf(item->valuestring + 2 * i, "%2x", &byte), 1);
-            text[i] = (char)byte;
-        }
-        add_text(texts, text, n);
+        char text[LONGEST_GOLDEN];
+        add_text(texts, text, unhex(text, item->valuestring));
     }
     cJSON_Delete(root);
 }
@@ -59,7 +41,7 @@ static void assert_string(struct ley_string got, const char *want) {
 static void test_merges_of_tokenizers(void **state) {
     (void)state;
     static struct texts texts;
-    struct cJSON *golden = load_golden("trained.json"), *item;
+    struct cJSON *golden = load_tokenizer_golden("trained.json"), *item;
     struct ley_new_vocab *made;
     struct ley_vocab_report report;
     const struct ley_vocab_options options = {.n_tokens = 700, .min_count = 2};
