@@ -39,7 +39,7 @@ static enum ley_status read_text(struct training *training, const struct languag
 enum ley_status training_learn_vocab(struct ley_vocab_report *report, struct ley_vocab *made,
                                      const struct vocab_request *request) {
     const struct ley_text_options text = {.joins_lines = request->joins_lines};
-    const struct ley_progress counting = session_progress("counting words, documents");
+    const struct ley_progress counting = session_progress("counting words, bytes");
     const struct ley_progress merging = session_progress("merging, tokens");
     const struct ley_vocab_options options = {.n_tokens = request->n_tokens,
                                               .min_count = request->min_count,

@@ -34,10 +34,12 @@ learn train short --config "$folder/config.json" --tokenizer "$folder/tokenizer.
     --pass 32 --tokens 9000000 --lr 3e-3 --last-lr 1e-3 --warm-up 50 --validate 100 --validation 64
 learn train long -m "$folder/short.gguf" --ctx 1024 --batch 8 --pass 8 --tokens 3000000 --lr 1e-3 \
     --last-lr 5e-5 --warm-up 10 --validate 50 --validation 16 --seed 1
-# on the chip, all weights; the digital model teaches, and the text does too
-learn adapt paper -m "$folder/long.gguf" --hw paper --method distil --train all --ce 1 --kl 1 --ctx 1024 \
-    --batch 8 --pass 8 --tokens 6000000 --lr 2e-3 --last-lr 5e-5 --warm-up 20 --validate 50 \
-    --validation 16 --seed 2
+# on the chip, all weights: short windows, where the digital model teaches and the text does too; then long ones
+learn adapt paper-short -m "$folder/long.gguf" --hw paper --method distil --train all --ce 1 --kl 1 --ctx 256 \
+    --batch 32 --pass 32 --tokens 3000000 --lr 2e-3 --last-lr 1e-3 --warm-up 20 --validate 50 \
+    --validation 64 --seed 2
+learn train paper -m "$folder/paper-short.gguf" --hw paper --ctx 1024 --batch 8 --pass 8 --tokens 2200000 \
+    --lr 1e-3 --last-lr 5e-5 --warm-up 10 --validate 50 --validation 16 --seed 3
 
 "$leyden" convert "$folder/long.gguf" --type q8_0 -o "$folder/leyden-small.gguf"
 "$leyden" convert "$folder/paper.gguf" --type q8_0 -o "$folder/leyden-small-paper.gguf"

@@ -147,23 +147,46 @@ static enum ley_status add_merge(int32_t *id, struct ley_new_vocab *made, struct
 
 // ---- words
 
+// Tells how far counting is; a failure when it is to stop.
+static enum ley_status tell_counting(const struct trainer *trainer, int64_t n_done,
+                                     int64_t n_bytes) {
+    const struct ley_progress *progress = trainer->options->counting;
+    return !progress || progress->report(progress->context, n_done, n_bytes)
+               ? LEY_OK
+               : ley_fail(LEY_E_INTERRUPTED, "interrupted after %lld of %lld bytes",
+                          (long long)n_done, (long long)n_bytes);
+}
+
+// n_before: bytes of the documents before this one.
+static enum ley_status count_document(struct trainer *trainer, struct ley_vocab_report *report,
+                                      struct ley_string document, int64_t n_before) {
+    enum { EVERY = 1 << 16 }; // pieces, some hundredths of a second
+    struct piece_walk walk;
+    enum ley_status status = piece_walk_create(&walk, trainer->pre, document.text, document.n);
+    while (status == LEY_OK && (status = piece_walk_next(&walk)) == LEY_OK && walk.piece.n > 0) {
+        status = word_count_add(&trainer->words, walk.piece);
+        if (status == LEY_OK && ++report->n_pieces % EVERY == 0) {
+            status = tell_counting(trainer, n_before + (int64_t)walk.at, report->n_bytes);
+        }
+    }
+    piece_walk_destroy(&walk);
+    return status;
+}
+
 static enum ley_status count_words(struct trainer *trainer, struct ley_vocab_report *report,
                                    const struct ley_string *document, size_t n) {
-    const struct ley_progress *progress = trainer->options->counting;
+    int64_t n_before = 0;
+    for (size_t i = 0; i < n; i++) {
+        report->n_bytes += (int64_t)document[i].n;
+    }
     LEY_TRY(pre_tokenizer_create(&trainer->pre, LEY_PRE_GPT2));
     LEY_TRY(word_count_create(&trainer->words));
     for (size_t i = 0; i < n; i++) {
-        LEY_TRY(word_count_add(&trainer->words, trainer->pre, document[i]));
-        report->n_bytes += (int64_t)document[i].n;
-        if (progress && !progress->report(progress->context, (int64_t)i + 1, (int64_t)n)) {
-            return ley_fail(LEY_E_INTERRUPTED, "interrupted after %zu of %zu documents", i + 1, n);
-        }
-    }
-    for (size_t i = 0; i < trainer->words.n; i++) {
-        report->n_pieces += trainer->words.count[i];
+        LEY_TRY(count_document(trainer, report, document[i], n_before));
+        n_before += (int64_t)document[i].n;
     }
     report->n_words = (int64_t)trainer->words.n;
-    return LEY_OK;
+    return tell_counting(trainer, n_before, report->n_bytes);
 }
 
 // Ids of bytes are those of their characters.

@@ -21,7 +21,7 @@ enum { LEY_LEAST_VOCAB = 257 }; // bytes and the end of a text
 struct ley_vocab_options {
     int32_t n_tokens;  // LEY_LEAST_VOCAB to 2^20; fewer come out when the text has no more pairs
     int64_t min_count; // pairs that occur less often stay apart; 1 or more
-    const struct ley_progress *counting, *merging; // documents; tokens; NULL: silent
+    const struct ley_progress *counting, *merging; // bytes; tokens; NULL: silent
 };
 
 // What came of it.

@@ -40,7 +40,7 @@ static enum ley_status grow(struct word_count *words) {
     return LEY_OK;
 }
 
-static enum ley_status add(struct word_count *words, struct ley_string word) {
+enum ley_status word_count_add(struct word_count *words, struct ley_string word) {
     int32_t id = string_map_find(&words->map, word);
     if (id < 0) {
         if (words->n == words->capacity) {
@@ -52,15 +52,4 @@ static enum ley_status add(struct word_count *words, struct ley_string word) {
     }
     words->count[id]++;
     return LEY_OK;
-}
-
-enum ley_status word_count_add(struct word_count *words, const struct pre_tokenizer *pre,
-                               struct ley_string document) {
-    struct piece_walk walk;
-    enum ley_status status = piece_walk_create(&walk, pre, document.text, document.n);
-    while (status == LEY_OK && (status = piece_walk_next(&walk)) == LEY_OK && walk.piece.n > 0) {
-        status = add(words, walk.piece);
-    }
-    piece_walk_destroy(&walk);
-    return status;
 }

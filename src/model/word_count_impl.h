@@ -1,6 +1,5 @@
 // word_count_impl.h - the different pieces of a text, and how often each stands in it.
 #pragma once
-#include "model/pre_tokenizer_impl.h"
 #include "model/string_map_impl.h"
 
 struct word_count {
@@ -13,10 +12,8 @@ struct word_count {
 // An empty list.
 LEY_MUST_CHECK enum ley_status word_count_create(struct word_count *words);
 
-// Adds the pieces that `pre` cuts a document into; the document must outlive the list.
-LEY_MUST_CHECK enum ley_status word_count_add(struct word_count *words,
-                                              const struct pre_tokenizer *pre,
-                                              struct ley_string document);
+// Counts a word once more; its text must outlive the list.
+LEY_MUST_CHECK enum ley_status word_count_add(struct word_count *words, struct ley_string word);
 
 // A zeroed list is accepted.
 void word_count_destroy(struct word_count *words);
