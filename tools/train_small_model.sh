@@ -35,10 +35,10 @@ learn train short --config "$folder/config.json" --tokenizer "$folder/tokenizer.
 learn train long -m "$folder/short.gguf" --ctx 1024 --batch 8 --pass 8 --tokens 3000000 --lr 1e-3 \
     --last-lr 5e-5 --warm-up 10 --validate 50 --validation 16 --seed 1
 # on the chip, all weights: short windows, where the digital model teaches and the text does too; then long ones
-learn adapt paper-short -m "$folder/long.gguf" --hw paper --method distil --train all --ce 1 --kl 1 --ctx 256 \
-    --batch 32 --pass 32 --tokens 2000000 --lr 2e-3 --last-lr 1e-3 --warm-up 20 --validate 50 \
-    --validation 64 --seed 2
-learn train paper -m "$folder/paper-short.gguf" --hw paper --ctx 1024 --batch 8 --pass 8 --tokens 1200000 \
+learn adapt paper-short -m "$folder/long.gguf" --hw paper --method distil --train all --keys plain \
+    --ce 1 --kl 1 --ctx 256 --batch 32 --pass 32 --tokens 2000000 --lr 2e-3 --last-lr 1e-3 --warm-up 20 \
+    --validate 50 --validation 64 --seed 2
+learn train paper -m "$folder/paper-short.gguf" --hw paper --ctx 1024 --batch 8 --pass 8 --tokens 800000 \
     --lr 1e-3 --last-lr 5e-5 --warm-up 10 --validate 50 --validation 16 --seed 3
 
 "$leyden" convert "$folder/long.gguf" --type q8_0 -o "$folder/leyden-small.gguf"
