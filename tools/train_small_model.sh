@@ -40,6 +40,8 @@ learn adapt paper-short -m "$folder/long.gguf" --hw paper --method distil --trai
     --validate 50 --validation 64 --seed 2
 learn train paper -m "$folder/paper-short.gguf" --hw paper --ctx 1024 --batch 8 --pass 8 --tokens 800000 \
     --lr 1e-3 --last-lr 5e-5 --warm-up 10 --validate 50 --validation 16 --seed 3
+learn train paper-more -m "$folder/paper.gguf" --hw paper --ctx 1024 --batch 8 --pass 8 --tokens 800000 \
+    --lr 1e-3 --last-lr 3e-5 --warm-up 10 --validate 50 --validation 16 --seed 4
 
 "$leyden" convert "$folder/long.gguf" --type q8_0 -o "$folder/leyden-small.gguf"
-"$leyden" convert "$folder/paper.gguf" --type q8_0 -o "$folder/leyden-small-paper.gguf"
+"$leyden" convert "$folder/paper-more.gguf" --type q8_0 -o "$folder/leyden-small-paper.gguf"
