@@ -13,7 +13,7 @@
 
 static const struct command command = {
     "perplexity",
-    "perplexity -m MODEL -f FILE [--hw PRESET|FILE|digital] [--ctx N] [--chunks N] [OPTION]...",
+    "perplexity [-m MODEL] -f FILE [--hw PRESET|FILE|digital] [--ctx N] [--chunks N] [OPTION]...",
     "Perplexity of a text file, in windows of --ctx tokens, each predicted from its own beginning.",
     ""};
 
@@ -253,6 +253,7 @@ int cmd_perplexity(int argc, char **argv) {
         fprintf(stderr, "leyden perplexity: --ctx must be 2..1048576, --chunks 0 or more\n");
         return EXIT_USAGE;
     }
+    language_choose(l);
     session_catch_interrupts();
     struct language language = {0};
     struct result sums = {0};

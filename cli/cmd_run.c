@@ -13,8 +13,9 @@
 #include "trace_files.h"
 
 static const struct command command = {
-    "run", "run -m MODEL -p PROMPT|-f FILE [-n N] [--hw PRESET|FILE|digital] [OPTION]...",
+    "run", "run [-m MODEL] -p PROMPT|-f FILE [-n N] [--hw PRESET|FILE|digital] [OPTION]...",
     "Continues a text with a language model whose attention is computed in gain cells.",
+    "Without -m: the small model that comes with Leyden, which knows old books.\n"
     "Without scalers in the model file they are calibrated first, on a built-in text; the text "
     "then\n"
     "is as good as mapping without training can be, which is poor. leyden calibrate -m MODEL -o "
@@ -279,6 +280,7 @@ int cmd_run(int argc, char **argv) {
         fprintf(stderr, "leyden run: -n is %d, must be 0..16777216\n", o.n_predict);
         return EXIT_USAGE;
     }
+    language_choose(l);
     session_catch_interrupts();
     struct run run = {.options = &o};
     enum ley_status status = run_all(&run);

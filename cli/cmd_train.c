@@ -9,10 +9,13 @@
 #include "training.h"
 
 static const struct command command = {
-    "train", "train -m MODEL|--config FILE --tokenizer MODEL --data FILE -o OUT.gguf [OPTION]...",
+    "train", "train -m MODEL|--config FILE [--tokenizer FILE] --data FILE -o OUT.gguf [OPTION]...",
     "Trains all weights of a model, or a new one, on a text, digitally or with the attention of a\n"
     "chip, and writes it as a GGUF file.",
-    "A new model has the shape of a Hugging Face config.json and the tokenizer of another model.\n"
+    "A new model has the shape of a Hugging Face config.json and the tokenizer of another model "
+    "or\n"
+    "of a tokenizer.json; without one, a vocabulary of vocab_size tokens is learned from the text\n"
+    "first and kept in OUT.tokenizer.json (leyden vocab).\n"
     "Ctrl-C saves; --resume goes on and gives the same bits as a run that was never stopped.\n"
     "A text of several documents has <|endoftext|> between them; .jsonl has one a line."};
 
@@ -38,8 +41,8 @@ static enum ley_status check(const struct options *o) {
     if ((o->language.model != NULL) == (o->config != NULL)) {
         return ley_fail(LEY_E_ARGUMENT, "give -m MODEL to go on with, or --config FILE");
     }
-    if (o->config && !o->tokenizer) {
-        return ley_fail(LEY_E_ARGUMENT, "--config needs --tokenizer MODEL");
+    if (!o->config && o->tokenizer) {
+        return ley_fail(LEY_E_ARGUMENT, "--tokenizer is for a new model: --config is missing");
     }
     if (o->config && o->training.data && strcmp(o->training.data, "self") == 0) {
         return ley_fail(LEY_E_ARGUMENT, "--data self needs a model that can write");
@@ -49,6 +52,30 @@ static enum ley_status check(const struct options *o) {
     return training_check(&o->training, o->out);
 }
 
+// The tokenizer of a new model: the one that is given, or one that is learned now. A run that goes
+// on finds what it learned before.
+static enum ley_status open_tokenizer(struct train *train) {
+    const struct options *o = train->options;
+    char path[1100];
+    struct ley_vocab_report report;
+    struct ley_vocab made;
+    const struct vocab_request request = {.data = o->training.data,
+                                          .out = path,
+                                          .joins_lines = o->training.joins_lines,
+                                          .n_tokens = train->fresh.config.n_vocab,
+                                          .min_count = 2};
+    if (o->tokenizer) {
+        return ley_model_file_open_vocab(&train->vocab_file, o->tokenizer);
+    }
+    snprintf(path, sizeof path, "%s.tokenizer.json", o->out);
+    if (!o->training.resume || !ley_file_exists(path)) {
+        LEY_TRY(training_learn_vocab(&report, &made, &request));
+        printf("vocabulary %s: %d tokens, %.3f bytes each in the text\n", path, made.n_tokens,
+               (double)report.n_bytes / (double)report.n_tokens);
+    }
+    return ley_model_file_open_vocab(&train->vocab_file, path);
+}
+
 // The shape of a new model; its vocabulary must hold the tokenizer's.
 static enum ley_status make_new(struct train *train) {
     const struct options *o = train->options;
@@ -56,7 +83,7 @@ static enum ley_status make_new(struct train *train) {
     struct language *language = &train->language;
     LEY_TRY(ley_model_config_load(&train->fresh.config, &train->fresh.is_tied, o->config));
     train->fresh.seed = (uint64_t)o->training.seed;
-    LEY_TRY(ley_model_file_open_vocab(&train->vocab_file, o->tokenizer));
+    LEY_TRY(open_tokenizer(train));
     LEY_TRY(ley_model_file_vocab(train->vocab_file, &vocab));
     if (vocab.n_tokens > train->fresh.config.n_vocab) {
         return ley_fail(LEY_E_ARGUMENT, "%s: vocab_size is %d, the tokenizer has %d tokens",
@@ -198,7 +225,8 @@ int cmd_train(int argc, char **argv) {
         LANGUAGE_ROWS(*l),
         {"out", 'o', OPTION_TEXT, &o.out, "FILE", "the model file to write"},
         {"config", 0, OPTION_TEXT, &o.config, "FILE", "a new model: its config.json"},
-        {"tokenizer", 0, OPTION_TEXT, &o.tokenizer, "MODEL", "of a new model"},
+        {"tokenizer", 0, OPTION_TEXT, &o.tokenizer, "FILE",
+         "of a new model: a model, or tokenizer.json"},
         {"type", 0, OPTION_TEXT, &o.type, "TYPE", "of the written matrices: f32, f16, bf16 (bf16)"},
         TRAINING_ROWS(o.training),
     };

@@ -19,3 +19,4 @@ int cmd_run(int argc, char **argv);        // a prompt continued
 int cmd_spice(int argc, char **argv);      // circuits in ngspice
 int cmd_tokenize(int argc, char **argv);   // text to token ids and back
 int cmd_train(int argc, char **argv);      // a model learns a text
+int cmd_vocab(int argc, char **argv);      // the vocabulary of a text

@@ -49,6 +49,16 @@ static enum ley_status load_tokenizer(struct language *language) {
     return ley_tokenizer_create(&language->tokenizer, &vocab);
 }
 
+// An adapter belongs to a model that the user knows.
+void language_choose(struct language_options *options) {
+    if (!options->model && !options->adapter) {
+        bool is_digital = strcmp(options->hw.name, "digital") == 0;
+        options->model = is_digital ? "small" : "small-paper";
+        fprintf(stderr, "note: no -m MODEL: the small one that comes with Leyden (-m %s)\n",
+                options->model);
+    }
+}
+
 // Options are checked before the file is opened, the file before weights are packed.
 enum ley_status language_load(struct language *language, const struct language_options *options) {
     enum ley_nn_dtype dtype = LEY_NN_AUTO;

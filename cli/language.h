@@ -17,7 +17,7 @@ struct language_options {
 
 // Rows for a command's option table; `o` is a struct language_options.
 #define LANGUAGE_ROWS(o)                                                                           \
-    {"model", 'm', OPTION_TEXT, &(o).model, "MODEL", "GGUF file or Hugging Face folder"},          \
+    {"model", 'm', OPTION_TEXT, &(o).model, "MODEL", "GGUF file, folder, or small"},               \
         {"adapter", 0, OPTION_TEXT, &(o).adapter, "FILE", "what leyden adapt learned for it"},     \
         {"hw", 0, OPTION_TEXT, &(o).hw.name, "PRESET|FILE", "hardware, or digital (softmax)"},     \
         {"set", 0, OPTION_REPEAT, &(o).hw.set, "KEY=VALUE", "override a hardware parameter"},      \
@@ -62,6 +62,10 @@ struct language {
 // Opens the model and sets its attention. Analog attention takes the scalers of the file; where it
 // holds none they are calibrated on a built-in text, with a note on stderr.
 enum ley_status language_open(struct language *language, const struct language_options *options);
+
+// Where no model is named: the small one that comes with Leyden, digital or as it was adapted to
+// `paper`; says so on stderr.
+void language_choose(struct language_options *options);
 
 // Opens file, tokenizer and weights only: attention is digital.
 enum ley_status language_load(struct language *language, const struct language_options *options);

@@ -30,6 +30,7 @@ static const struct {
     {"spice", cmd_spice, "the circuits of the chip in ngspice, against the model"},
     {"tokenize", cmd_tokenize, "text to the tokens of a model, or tokens to text"},
     {"train", cmd_train, "a model, or a new one, learns a text, digitally or on a chip"},
+    {"vocab", cmd_vocab, "learn a byte-level BPE vocabulary from a text"},
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };

@@ -68,6 +68,17 @@ enum ley_status training_check(const struct training_options *options, const cha
 enum ley_status training_open_data(struct training *training, struct language *language,
                                    struct ley_model_file *vocab_file);
 
+// A vocabulary to learn.
+struct vocab_request {
+    const char *data, *out; // a text as of text.h; the tokenizer.json to write
+    bool joins_lines;
+    int n_tokens, min_count;
+};
+
+// Learns it and writes it; `made` tells its number of tokens (n_tokens) and merges.
+enum ley_status training_learn_vocab(struct ley_vocab_report *report, struct ley_vocab *made,
+                                     const struct vocab_request *request);
+
 // A zeroed struct is accepted.
 void training_close(struct training *training);
 

@@ -35,6 +35,29 @@ static enum ley_status read_text(struct training *training, const struct languag
                               language->tokenizer, &vocab, &options);
 }
 
+// Lists of `made` are gone when this returns, its numbers stay.
+enum ley_status training_learn_vocab(struct ley_vocab_report *report, struct ley_vocab *made,
+                                     const struct vocab_request *request) {
+    const struct ley_text_options text = {.joins_lines = request->joins_lines};
+    const struct ley_progress counting = session_progress("counting words, bytes");
+    const struct ley_progress merging = session_progress("merging, tokens");
+    const struct ley_vocab_options options = {.n_tokens = request->n_tokens,
+                                              .min_count = request->min_count,
+                                              .counting = &counting,
+                                              .merging = &merging};
+    struct ley_texts texts;
+    struct ley_new_vocab *learned;
+    LEY_TRY(ley_texts_load(&texts, request->data, &text));
+    enum ley_status status = ley_vocab_train(&learned, report, texts.document, texts.n, &options);
+    ley_texts_destroy(&texts);
+    LEY_TRY(status);
+    const struct ley_vocab *vocab = ley_new_vocab_get(learned);
+    *made = (struct ley_vocab){.n_tokens = vocab->n_tokens, .n_merges = vocab->n_merges};
+    status = ley_hf_vocab_write(request->out, vocab);
+    ley_new_vocab_destroy(learned);
+    return status;
+}
+
 // The cache of sampled text is what takes long to make, so it is kept beside OUT by default.
 enum ley_status training_open_data(struct training *training, struct language *language,
                                    struct ley_model_file *vocab_file) {

@@ -66,6 +66,7 @@
 #include "model/state.h"
 #include "model/tokenizer.h"
 #include "model/vocab.h"
+#include "model/vocab_train.h"
 #include "nn/activation.h"
 #include "nn/bf16.h"
 #include "nn/embedding.h"

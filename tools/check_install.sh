@@ -20,5 +20,6 @@ cmp "$scratch/by_cmake" "$scratch/by_pkg_config"
 (cd / && "$scratch/prefix/bin/leyden" cell --hw cmos >/dev/null)
 mv "$scratch/prefix" "$scratch/moved" # an installed tree can be moved as a whole
 (cd / && "$scratch/moved/bin/leyden" config validate --hw cmos)
+(cd / && "$scratch/moved/bin/leyden" run -p "It was" -n 1 >/dev/null 2>&1) # its model moves with it
 cat "$scratch/by_cmake"
 echo "install: ok"

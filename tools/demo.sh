@@ -1,6 +1,7 @@
 #!/bin/sh
 # demo.sh - what Leyden does: a real language model speaking through analog attention, beside its
-# digital self, with what the chip did. Without the Python package index: the vectors of one layer.
+# digital self, with what the chip did. Without the Python package index: the small model that comes with
+# Leyden, and the vectors of one layer.
 #
 # usage: tools/demo.sh build/bin/leyden
 set -eu
@@ -16,10 +17,20 @@ show_cell() {
     echo "   plot: out/cell.svg"
 }
 
+prompt="Once upon a time there was a lighthouse keeper who"
+text=$root/examples/demo/text.txt
+
+speak() { # speak TITLE HARDWARE OPTION...
+    title=$1 hw=$2
+    shift 2
+    echo
+    echo "== $title"
+    "$leyden" run "$@" --hw "$hw" --temp 0 -n 48 -p "$prompt"
+    "$leyden" perplexity "$@" --hw "$hw" --ctx 256 -f "$text" 2>/dev/null
+}
+
 show_model() {
     model=$1
-    prompt="Once upon a time there was a lighthouse keeper who"
-    text=$root/examples/demo/text.txt
     for hw in paper-linear paper; do
         if [ ! -f "$out/smollm2-$hw.gguf" ]; then
             echo
@@ -30,19 +41,20 @@ show_model() {
     for hw in digital paper-linear paper; do
         file=$out/smollm2-$hw.gguf
         [ $hw = digital ] && file=$model
-        echo
-        echo "== $hw"
-        "$leyden" run -m "$file" --hw $hw --temp 0 -n 48 -p "$prompt"
-        "$leyden" perplexity -m "$file" --hw $hw --ctx 256 -f "$text" 2>/dev/null
+        speak $hw $hw -m "$file"
     done
     adapter=$root/adapters/smollm2-135m-instruct.paper.gguf
-    echo
-    echo "== paper, adapted (low-rank changes learned from the model's own digital self)"
-    "$leyden" run -m "$model" --adapter "$adapter" --hw paper --temp 0 -n 48 -p "$prompt"
-    "$leyden" perplexity -m "$model" --adapter "$adapter" --hw paper --ctx 256 -f "$text" 2>/dev/null
+    speak "paper, adapted (low-rank changes learned from the model's own digital self)" paper \
+        -m "$model" --adapter "$adapter"
     echo
     echo "The adapter stands at the beginning of its curve: docs/ADAPTATION.md says where, and"
     echo "tools/adapt_smollm2.sh goes on."
+}
+
+show_small() {
+    speak "digital" digital -m small
+    speak "paper, mapped without training" paper -m small
+    speak "paper, adapted (all weights learned on the chip)" paper -m small-paper
 }
 
 show_vectors() {
@@ -70,7 +82,9 @@ if model=$("$root/tools/get_smollm2.sh"); then
     show_model "$model"
 else
     echo
-    echo "The model could not be obtained (see above): showing the vectors of one layer instead."
+    echo "SmolLM2 could not be obtained (see above): showing the small model that comes with Leyden, and the"
+    echo "vectors of one layer."
+    show_small
     show_vectors
 fi
 echo

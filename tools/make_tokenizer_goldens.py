@@ -104,6 +104,17 @@ def make_tiny_bpe():
     write("tiny_bpe.json", answers)
 
 
+def make_trained():
+    """The merges that are learned from the strings, which are full of ties and of runs of one character."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre("gpt2")
+    trainer = trainers.BpeTrainer(vocab_size=700, min_frequency=2, special_tokens=["<|endoftext|>"],
+                                  initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
+    tokenizer.train_from_iterator(STRINGS, trainer)
+    model = json.loads(tokenizer.to_str())["model"]
+    write("trained.json", {"vocab": model["vocab"], "merges": [" ".join(m) for m in model["merges"]]})
+
+
 def make_tiny_spm():
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
@@ -175,6 +186,7 @@ def main():
     as_hex = lambda strings: [s.encode("utf-8").hex() for s in strings]  # JSON readers stumble over zero bytes
     write("strings.json", {"strings": as_hex(STRINGS), "special": as_hex(SPECIAL)})
     make_tiny_bpe()
+    make_trained()
     make_tiny_spm()
     make_external(args.data)
     if args.gguf:

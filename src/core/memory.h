@@ -18,6 +18,10 @@ void *ley_alloc(size_t n_items, size_t item_bytes);
 // Frees a block of ley_alloc; NULL is accepted.
 void ley_free(void *block);
 
+// A block of n_wanted items that begins with the n_items of `block`, which is freed, unless NULL is
+// returned.
+void *ley_regrow(void *block, size_t n_items, size_t n_wanted, size_t item_bytes);
+
 // Cuts n bytes off a block at *at, which moves on to the next multiple of 64. With block NULL it
 // only measures and returns NULL: the same code lays memory out and finds its size.
 void *ley_cut(void *block, size_t *at, size_t n);

@@ -25,8 +25,7 @@ static uint32_t point_of(uint32_t byte) {
     return byte <= ' ' ? 0x100 + byte : byte <= 0xa0 ? 0x121 + byte - 0x7f : 0x143;
 }
 
-// Byte that a code point stands for, -1: none.
-static int byte_of(uint32_t point) {
+int byte_bpe_byte_of(uint32_t point) {
     if (point < 0x100) {
         return is_printable(point) ? (int)point : -1;
     }
@@ -39,7 +38,7 @@ size_t byte_bpe_decode(char *out, struct ley_string token) {
     size_t n = 0;
     for (size_t at = 0, length; at < token.n; at += length) {
         length = ley_utf8_length(token.text + at, token.n - at);
-        int byte = length > 0 ? byte_of(ley_utf8_decode(token.text + at, length)) : -1;
+        int byte = length > 0 ? byte_bpe_byte_of(ley_utf8_decode(token.text + at, length)) : -1;
         if (byte < 0) {
             memcpy(out, token.text, token.n);
             return token.n;

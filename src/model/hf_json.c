@@ -28,6 +28,11 @@ static bool is_dense(struct ley_string text) {
     return n_nodes > text.n / 3 + 64;
 }
 
+bool hf_is_json_path(const char *path) {
+    size_t n = strlen(path);
+    return n > 5 && strcmp(path + n - 5, ".json") == 0;
+}
+
 enum ley_status hf_json_parse(struct cJSON **root, struct ley_string text, const char *name) {
     // Checked before the tree is made: "[[[[..." would cost a hundred times its text.
     *root = is_dense(text) ? NULL : cJSON_ParseWithLength(text.text, text.n);

@@ -6,6 +6,9 @@
 #include "core/status.h"
 #include "model/vocab.h"
 
+// True when the name of a file ends in .json.
+bool hf_is_json_path(const char *path);
+
 // Parses an object; `name` is used in messages. The caller deletes it. Text whose tree would take
 // far more memory than any real file's is refused.
 LEY_MUST_CHECK enum ley_status hf_json_parse(struct cJSON **root, struct ley_string text,

@@ -332,6 +332,15 @@ static enum ley_status read_model(struct ley_hf_vocab *hf, const struct cJSON *r
 }
 
 // The post-processor comes last: it is what the reference really does.
+// A text ends, and begins, with the token of GPT-2 where no file says otherwise.
+static void end_as_gpt2(struct ley_hf_vocab *hf) {
+    int32_t end = find(hf, "<|endoftext|>");
+    if (end >= 0 && hf->vocab.kind == LEY_VOCAB_BYTE_BPE) {
+        hf->vocab.bos = hf->vocab.bos < 0 ? end : hf->vocab.bos;
+        hf->vocab.eos = hf->vocab.eos < 0 ? end : hf->vocab.eos;
+    }
+}
+
 static enum ley_status read_tokenizer_json(struct ley_hf_vocab *hf,
                                            const struct ley_hf_files *files) {
     struct cJSON *root;
@@ -342,6 +351,9 @@ static enum ley_status read_tokenizer_json(struct ley_hf_vocab *hf,
     }
     if (status == LEY_OK) {
         read_post_processor(hf, hf_json_get(root, "post_processor"));
+    }
+    if (status == LEY_OK && hf->vocab.bos < 0 && hf->vocab.eos < 0) {
+        end_as_gpt2(hf);
     }
     cJSON_Delete(root);
     return status;
@@ -358,10 +370,8 @@ static enum ley_status read_vocab_json(struct ley_hf_vocab *hf, const struct ley
     LEY_TRY(status);
     LEY_TRY(read_merge_lines(hf, files->merges));
     LEY_TRY(read_configs(hf, files));
-    int32_t end = find(hf, "<|endoftext|>"); // GPT-2's only special token
-    hf->vocab.bos = hf->vocab.bos < 0 ? end : hf->vocab.bos;
-    hf->vocab.eos = hf->vocab.eos < 0 ? end : hf->vocab.eos;
-    mark_control(hf, end);
+    mark_control(hf, find(hf, "<|endoftext|>")); // the only special token
+    end_as_gpt2(hf);
     return LEY_OK;
 }
 
@@ -431,8 +441,16 @@ static enum ley_status read_optional(struct ley_string *text, const char *folder
     return LEY_OK;
 }
 
-// A tokenizer.json makes vocab.json and merges.txt superfluous.
+// One file alone, or the files of a folder, where a tokenizer.json makes vocab.json and merges.txt
+// superfluous.
 static enum ley_status load_files(struct ley_hf_files *files, const char *folder) {
+    if (hf_is_json_path(folder)) {
+        char *bytes;
+        size_t n_bytes;
+        LEY_TRY(ley_file_read(&bytes, &n_bytes, folder, max_file_bytes));
+        files->tokenizer = (struct ley_string){bytes, n_bytes};
+        return LEY_OK;
+    }
     LEY_TRY(read_optional(&files->tokenizer, folder, "tokenizer.json"));
     if (files->tokenizer.n == 0) {
         LEY_TRY(read_optional(&files->vocab, folder, "vocab.json"));

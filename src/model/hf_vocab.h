@@ -28,8 +28,9 @@ struct ley_hf_files {
     struct ley_string chat_template;     // chat_template.jinja
 };
 
-// Reads the vocabulary of folder `path`. Fails with LEY_E_IO when it holds none, with
-// LEY_E_FORMAT when it is damaged or of a kind that Leyden does not know.
+// Reads the vocabulary of folder `path`, or of that file, a tokenizer.json under any name. Fails
+// with LEY_E_IO when there is none, with LEY_E_FORMAT when it is damaged or of a kind that Leyden
+// does not know.
 LEY_MUST_CHECK enum ley_status ley_hf_vocab_load(struct ley_hf_vocab **out, const char *path);
 
 // Same, from texts in memory, which are not needed afterwards.
@@ -41,6 +42,11 @@ void ley_hf_vocab_destroy(struct ley_hf_vocab *hf);
 
 // The vocabulary; valid until the destruction.
 const struct ley_vocab *ley_hf_vocab_get(const struct ley_hf_vocab *hf);
+
+// Writes a byte-level BPE vocabulary with GPT-2's pre-tokenizer as a tokenizer.json, all or
+// nothing. Control and user-defined tokens become added tokens. Ids with an empty text are left
+// out.
+LEY_MUST_CHECK enum ley_status ley_hf_vocab_write(const char *path, const struct ley_vocab *vocab);
 
 #ifdef __cplusplus
 }

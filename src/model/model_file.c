@@ -10,9 +10,11 @@
 #include <sys/stat.h>
 
 #include "core/assert.h"
+#include "core/datadir.h"
 #include "core/memory.h"
 #include "model/adapter_impl.h"
 #include "model/gguf_write.h"
+#include "model/hf_json_impl.h"
 #include "model/model_file_impl.h"
 
 // Weights that are not per layer lie in layer 0.
@@ -103,13 +105,24 @@ static enum ley_status map_gguf(struct ley_model_file *file) {
     return ley_gguf_read(&file->gguf, file->map->bytes, file->map->n_bytes, file->path);
 }
 
-// A zeroed file with its path; the kind of thing on disk decides the format, not its name.
-static enum ley_status create(struct ley_model_file **file, bool *is_folder, const char *path) {
-    struct stat info;
-    *file = NULL;
-    if (strlen(path) >= sizeof(*file)->path) {
-        return ley_fail(LEY_E_ARGUMENT, "the name of the model is too long");
+enum ley_status ley_model_path(char *path, size_t n_path, const char *name) {
+    char file[64];
+    bool is_name = strpbrk(name, "./") == NULL &&
+                   (size_t)snprintf(file, sizeof file, "models/leyden-%s.gguf", name) < sizeof file;
+    if (is_name && ley_data_path(path, n_path, file) == LEY_OK) {
+        return LEY_OK;
     }
+    return (size_t)snprintf(path, n_path, "%s", name) < n_path
+               ? LEY_OK
+               : ley_fail(LEY_E_ARGUMENT, "the name of the model is too long");
+}
+
+// A zeroed file with its path; the kind of thing on disk decides the format, not its name.
+static enum ley_status create(struct ley_model_file **file, bool *is_folder, const char *name) {
+    struct stat info;
+    char path[sizeof(*file)->path];
+    *file = NULL;
+    LEY_TRY(ley_model_path(path, sizeof path, name));
     if (stat(path, &info) != 0) {
         return ley_fail(LEY_E_IO, "cannot open model %s: no such file or folder", path);
     }
@@ -155,7 +168,7 @@ enum ley_status ley_model_file_open_vocab(struct ley_model_file **file, const ch
     bool is_folder = false;
     *file = NULL;
     LEY_TRY(create(&made, &is_folder, path));
-    enum ley_status status = is_folder ? LEY_OK : map_gguf(made);
+    enum ley_status status = is_folder || hf_is_json_path(path) ? LEY_OK : map_gguf(made);
     if (status != LEY_OK) {
         ley_model_file_close(made);
         return status;

@@ -17,11 +17,18 @@ extern "C" {
 struct ley_model_file;
 struct cJSON;
 
+// Path of a model: a name without '.' and '/' ("small") is first looked for among the models that
+// come with Leyden (models/leyden-NAME.gguf of its data); anything else is a path and taken as it
+// is.
+LEY_MUST_CHECK enum ley_status ley_model_path(char *path, size_t n_path, const char *name);
+
 // Opens a .gguf file, or a folder with config.json and model.safetensors (or its index of shards).
+// `path` may be a name as of ley_model_path, here and below.
 LEY_MUST_CHECK enum ley_status ley_model_file_open(struct ley_model_file **file, const char *path);
 
-// Opens a file or folder for its vocabulary alone: the model in it may be absent or of another
-// kind. Of the functions below only ley_model_file_vocab and ley_model_file_close may be called.
+// Opens a file or folder, or a tokenizer.json under any name that ends in .json, for its vocabulary
+// alone: the model in it may be absent or of another kind. Of the functions below only
+// ley_model_file_vocab and ley_model_file_close may be called.
 LEY_MUST_CHECK enum ley_status ley_model_file_open_vocab(struct ley_model_file **file,
                                                          const char *path);
 

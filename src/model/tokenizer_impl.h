@@ -54,6 +54,9 @@ LEY_MUST_CHECK enum ley_status byte_bpe_build(struct ley_tokenizer *tokenizer,
 // Appends the ids of a text without special tokens.
 LEY_MUST_CHECK enum ley_status byte_bpe_encode(struct encoder *encoder, struct ley_string text);
 
+// Byte that a code point stands for, -1: none.
+int byte_bpe_byte_of(uint32_t point);
+
 // out[token.n] <- the bytes of a token in printable form; returns their number.
 size_t byte_bpe_decode(char *out, struct ley_string token);
 

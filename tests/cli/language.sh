@@ -56,7 +56,7 @@ check "convert" "$LEYDEN" convert "$model" -o copy.gguf --type f32
 "$LEYDEN" run -m copy.gguf -p hell -n 8 --dtype f32 --hw digital --seed 3 >d.txt 2>account.txt
 same "a float32 copy says something else" a.txt d.txt
 
-expect 2 "-m MODEL is missing" "$LEYDEN" run -p x
+expect 2 "-m MODEL is missing" "$LEYDEN" run -p x --adapter a.gguf
 expect 2 "no such file" "$LEYDEN" run -m no.gguf -p x
 expect 2 "give the prompt by" "$LEYDEN" run -m "$model" --hw digital
 expect 2 "the prompt is empty" "$LEYDEN" run -m "$model" -p "" --no-special --hw digital

@@ -87,6 +87,15 @@ same "threads change what is learned" chip.gguf one.gguf
 check "scalers are kept" sh -c '"$LEYDEN" info chip.gguf | grep -q adapted'
 check "it runs on the chip" "$LEYDEN" run -m chip.gguf --hw paper --set array.window=16 -p "the" -n 4
 
+# without a tokenizer a vocabulary is learned, which is that of leyden vocab
+check "its own vocabulary" "$LEYDEN" train --config config.json --data text.txt -o own.gguf --tokens 512 --ctx 16
+check "the same vocabulary" "$LEYDEN" vocab --data text.txt --size 400 -o own.json
+same "train learns another vocabulary than vocab" own.json own.gguf.tokenizer.json
+check "it is in the model" "$LEYDEN" tokenize -m own.gguf -p "the fox number 7" --ids
+mv stdout.txt ids.txt
+check "it is a tokenizer" "$LEYDEN" tokenize -m own.json -p "the fox number 7" --ids
+same "the model's tokenizer is another one" ids.txt stdout.txt
+
 # a rate that breaks it: a loss that is no number stops the run
 expect_number() {
     train broken.gguf --lr 1e30 --clip 0 >stdout.txt 2>stderr.txt
@@ -97,7 +106,9 @@ expect_number || { echo "FAILED: a broken run: $(tail -1 stderr.txt)"; failures=
 expect 2 "-o OUT is missing" "$LEYDEN" train -m whole.gguf --data text.txt
 expect 2 "--data is missing" "$LEYDEN" train -m whole.gguf -o x.gguf
 expect 2 "give -m MODEL" "$LEYDEN" train --data text.txt -o x.gguf
-expect 2 "--config needs --tokenizer" "$LEYDEN" train --config config.json --data text.txt -o x.gguf
+expect 2 "--config is missing" "$LEYDEN" train -m whole.gguf --tokenizer tokenizer --data text.txt -o x.gguf
+sed 's/400/200/' config.json >small.json
+expect 2 "257 to" "$LEYDEN" train --config small.json --data text.txt -o x.gguf
 expect 2 "--ctx is 1, must be 2.." "$LEYDEN" train -m whole.gguf --data text.txt -o x.gguf --ctx 1
 expect 2 "make no window of 4096" "$LEYDEN" train -m whole.gguf --data text.jsonl -o x.gguf --ctx 4096
 expect 2 "cannot open none.txt" "$LEYDEN" train -m whole.gguf --data none.txt -o x.gguf

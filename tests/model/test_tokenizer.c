@@ -12,30 +12,6 @@
 
 #include "support/support.h"
 
-enum { MAX_STRING = 4096 };
-
-static struct cJSON *load_golden(const char *name) {
-    char path[256], *text;
-    size_t n;
-    snprintf(path, sizeof path, "tests/golden/tokenizer/%s", name);
-    ASSERT_OK(ley_file_read(&text, &n, source_path(path), 1 << 20));
-    struct cJSON *root = cJSON_ParseWithLength(text, n);
-    assert_non_null(root);
-    ley_free(text);
-    return root;
-}
-
-static size_t unhex(char out[MAX_STRING], const char *hex) {
-    size_t n = strlen(hex) / 2;
-    assert_true(n <= MAX_STRING);
-    for (size_t i = 0; i < n; i++) {
-        unsigned byte;
-        assert_int_equal(sscanf(hex + 2 * i, "%2x", &byte), 1);
-        out[i] = (char)byte;
-    }
-    return n;
-}
-
 static struct ley_tokenizer *load_tokenizer(const char *folder, int pre) {
     struct ley_hf_vocab *hf;
     struct ley_tokenizer *tokenizer;
@@ -59,7 +35,7 @@ static bool is_equal(const struct ley_tokens *tokens, const struct cJSON *want) 
 // One string: the ids are the reference's, and decode to the string unless bytes were lost.
 static bool check_string(const struct ley_tokenizer *tokenizer, const char *hex,
                          const struct cJSON *want, unsigned flags, bool returns) {
-    char text[MAX_STRING], *back;
+    char text[LONGEST_GOLDEN], *back;
     size_t n = unhex(text, hex), n_back;
     struct ley_tokens tokens;
     ASSERT_OK(ley_tokenizer_encode(&tokens, tokenizer, text, n, flags));
@@ -85,7 +61,8 @@ static bool check_string(const struct ley_tokenizer *tokenizer, const char *hex,
 // All strings of strings.json against the answers in golden[key].
 static void check_goldens(const struct ley_tokenizer *tokenizer, const char *golden,
                           const char *key, unsigned flags) {
-    struct cJSON *strings = load_golden("strings.json"), *answers = load_golden(golden);
+    struct cJSON *strings = load_tokenizer_golden("strings.json"),
+                 *answers = load_tokenizer_golden(golden);
     const struct cJSON *string = cJSON_GetObjectItem(strings, "strings")->child;
     const struct cJSON *special = cJSON_GetObjectItem(strings, "special")->child, *want;
     int n = 0, n_wrong = 0;
@@ -132,7 +109,7 @@ struct spm {
 };
 
 static void load_spm(struct spm *spm) {
-    spm->root = load_golden("tiny_spm_vocab.json");
+    spm->root = load_tokenizer_golden("tiny_spm_vocab.json");
     const struct cJSON *token = cJSON_GetObjectItem(spm->root, "token");
     const struct cJSON *score = cJSON_GetObjectItem(spm->root, "score")->child;
     const struct cJSON *type = cJSON_GetObjectItem(spm->root, "type")->child;
@@ -212,7 +189,7 @@ static void test_gpt2_goldens(void **state) {
 static void test_gpt2_prompts(void **state) {
     (void)state;
     struct ley_tokenizer *tokenizer = load_external("LEYDEN_DATA", "../shared/data", "bpe_gpt2");
-    struct cJSON *prompts = load_golden("gpt2_prompts.json");
+    struct cJSON *prompts = load_tokenizer_golden("gpt2_prompts.json");
     const struct cJSON *item;
     cJSON_ArrayForEach(item, prompts) {
         if (!tokenizer) {

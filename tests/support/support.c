@@ -55,15 +55,37 @@ double *load_array(int64_t *count, int64_t shape[LEY_MAX_DIMS], const char *fold
     return x;
 }
 
-struct cJSON *load_meta(const char *folder) {
-    char path[2048], *text;
+static struct cJSON *load_json(const char *path) {
+    char *text;
     size_t n_bytes;
-    snprintf(path, sizeof path, "%s/meta.json", folder);
     ASSERT_OK(ley_file_read(&text, &n_bytes, path, 1 << 24));
-    struct cJSON *meta = cJSON_Parse(text);
-    assert_non_null(meta);
+    struct cJSON *root = cJSON_ParseWithLength(text, n_bytes);
+    assert_non_null(root);
     ley_free(text);
-    return meta;
+    return root;
+}
+
+struct cJSON *load_meta(const char *folder) {
+    char path[2048];
+    snprintf(path, sizeof path, "%s/meta.json", folder);
+    return load_json(path);
+}
+
+struct cJSON *load_tokenizer_golden(const char *name) {
+    char path[256];
+    snprintf(path, sizeof path, "tests/golden/tokenizer/%s", name);
+    return load_json(source_path(path));
+}
+
+size_t unhex(char out[LONGEST_GOLDEN], const char *hex) {
+    size_t n = strlen(hex) / 2;
+    assert_true(n <= LONGEST_GOLDEN);
+    for (size_t i = 0; i < n; i++) {
+        unsigned byte;
+        assert_int_equal(sscanf(hex + 2 * i, "%2x", &byte), 1);
+        out[i] = (char)byte;
+    }
+    return n;
 }
 
 // splitmix64 of seed and index

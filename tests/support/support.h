@@ -38,6 +38,14 @@ double *load_array(int64_t *count, int64_t shape[LEY_MAX_DIMS], const char *fold
 // Reads folder/meta.json; the test fails when it is absent. The caller deletes it.
 struct cJSON *load_meta(const char *folder);
 
+// Reads tests/golden/tokenizer/NAME; the test fails when it is absent. The caller deletes it.
+struct cJSON *load_tokenizer_golden(const char *name);
+
+enum { LONGEST_GOLDEN = 4096 }; // bytes of a text in them
+
+// out <- the bytes that a string of hexadecimal digits stands for; returns their number.
+size_t unhex(char out[LONGEST_GOLDEN], const char *hex);
+
 // Numbers that depend on seed and index only, uniform in low..high.
 double random_between(uint64_t seed, uint64_t index, double low, double high);
 
