@@ -24,7 +24,7 @@ static double chip_s(const struct language *language) {
 
 // Counts are divided by all tokens fed, prompt included: each was written and read.
 static void print_chip(const struct account *account, const struct language *language) {
-    const struct ley_ledger *total = &account->total;
+    const struct ley_ledger *total = &account->ledgers->total;
     double n = (double)(account->n_prompt + account->n_generated);
     int ring = ley_hardware_ring(&language->hardware);
     // At the end: a ring that never filled up holds what was fed.
@@ -54,7 +54,7 @@ void account_print(const struct account *account, const struct language *languag
             ratio((double)account->n_generated, account->generate_s));
     if (!language->is_digital) {
         print_chip(account, language);
-        run_cost_print(account->cost, language, &account->total, account->layers);
+        run_cost_print(account->cost, language, account->ledgers);
         bool is_adapted = strcmp(language->scaler_origin, "adapted") == 0;
         fprintf(stderr, "scalers    %s%s\n", language->scaler_origin,
                 is_adapted ? "" : "; the model is not adapted to this chip: expect poor text");
@@ -62,9 +62,8 @@ void account_print(const struct account *account, const struct language *languag
 }
 
 // Keys end in their unit; shares are of 1, unlike the percent of the printed account.
-void account_add_json(struct cJSON *root, const struct account *account,
-                      const struct language *language) {
-    const struct ley_ledger *total = &account->total;
+enum ley_status account_add_json(struct cJSON *root, const struct account *account,
+                                 const struct language *language) {
     language_add_name(root, language);
     cJSON_AddNumberToObject(root, "prompt_tokens", (double)account->n_prompt);
     cJSON_AddNumberToObject(root, "generated_tokens", (double)account->n_generated);
@@ -74,8 +73,9 @@ void account_add_json(struct cJSON *root, const struct account *account,
                             ratio((double)account->n_generated, account->generate_s));
     if (language->is_digital) {
         language_add_shape(root, language); // else it comes with the cost
-        return;
+        return LEY_OK;
     }
+    const struct ley_ledger *total = &account->ledgers->total;
     struct cJSON *chip = cJSON_AddObjectToObject(root, "chip");
     int ring = ley_hardware_ring(&language->hardware);
     cJSON_AddNumberToObject(chip, "attention_per_token_s", chip_s(language));
@@ -90,9 +90,10 @@ void account_add_json(struct cJSON *root, const struct account *account,
     cJSON_AddNumberToObject(
         chip, "saturated_outputs",
         ratio((double)total->saturated_outputs, (double)total->output_conversions));
-    run_cost_add_json(root, account->cost, language, total, account->layers);
+    LEY_TRY(run_cost_add_json(root, account->cost, language, account->ledgers));
     cJSON_AddItemToObject(root, "events", ley_ledger_json(total));
     cJSON_AddStringToObject(root, "scalers", language->scaler_origin);
     cJSON_AddItemToObject(root, "hardware",
                           ley_params_json(ley_hardware_params(), &language->hardware));
+    return LEY_OK;
 }

@@ -7,16 +7,15 @@ struct account {
     // tokens fed before the first choice, and tokens chosen
     int64_t n_prompt, n_generated;
     double prompt_s, generate_s; // of the simulator
-    struct ley_ledger total;     // of all layers
     int64_t n_tokens;            // in the ring at the end
-    // what the events cost, and the events of each layer; NULL when digital
+    // what the events cost, and the events; NULL when digital
     const struct run_cost *cost;
-    const struct ley_ledger *layers;
+    const struct run_ledgers *ledgers;
 };
 
 // A compact account on stderr (stdout holds the text).
 void account_print(const struct account *account, const struct language *language);
 
 // The same as JSON members added to `root`.
-void account_add_json(struct cJSON *root, const struct account *account,
-                      const struct language *language);
+enum ley_status account_add_json(struct cJSON *root, const struct account *account,
+                                 const struct language *language);

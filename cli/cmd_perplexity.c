@@ -34,7 +34,7 @@ struct result {
     int64_t n_chunks, n_predictions;
     double sum, sum_square; // of negative log-likelihoods
     double elapsed_s;
-    struct ley_ledger *layer; // [n_layers] of all windows; NULL when digital
+    struct run_ledgers ledgers; // of all windows; empty when digital
     struct run_cost cost;
     // losses by the tokens that stand before in a window: 2^i .. 2^(i + 1) - 1
     int64_t n_at[N_PLACES];
@@ -69,14 +69,16 @@ static void note_place(struct result *result, int n_before, double nll) {
 static enum ley_status run_chunk(struct result *result, struct language *language,
                                  struct ley_session *session, const int32_t *tokens, int n_ctx) {
     int n = n_ctx - 1;
-    size_t n_layers = (size_t)ley_model_config(language->model)->n_layers;
     double *nll = ley_alloc((size_t)n, sizeof *nll), mean;
-    struct ley_ledger *ledger = language->is_digital ? NULL : ley_alloc(n_layers, sizeof *ledger);
+    struct run_ledgers ledgers = {0};
     struct ley_progress progress = session_quiet_progress();
-    struct ley_feed feed = {.ledger = ledger, .progress = &progress};
-    // The usual failure is prepared, and overwritten when memory was there.
-    enum ley_status status = ley_fail_memory("a window", (size_t)n, sizeof *nll);
-    if (nll && (ledger || language->is_digital)) {
+    enum ley_status status = nll ? LEY_OK : ley_fail_memory("a window", (size_t)n, sizeof *nll);
+    if (status == LEY_OK && !language->is_digital) {
+        status = run_ledgers_create(&ledgers, language);
+    }
+    if (status == LEY_OK) {
+        const struct ley_feed feed = {
+            .ledger = ledgers.layer, .head_ledger = ledgers.head, .progress = &progress};
         status = ley_session_loss(&mean, nll, session, tokens, tokens + 1, n, &feed);
     }
     for (int i = 0; status == LEY_OK && i < n; i++) {
@@ -85,10 +87,10 @@ static enum ley_status run_chunk(struct result *result, struct language *languag
         result->n_predictions++;
         note_place(result, i + 1, nll[i]);
     }
-    for (size_t i = 0; status == LEY_OK && ledger && i < n_layers; i++) {
-        ley_ledger_add(&result->layer[i], &ledger[i]);
+    if (status == LEY_OK && ledgers.layer) {
+        run_ledgers_add(&result->ledgers, &ledgers, language);
     }
-    ley_free(ledger);
+    run_ledgers_destroy(&ledgers);
     ley_free(nll);
     return status;
 }
@@ -125,15 +127,15 @@ static enum ley_status run_chunks(struct result *result, struct language *langua
 }
 
 // Predictions count as the prompt: each token is written and read once.
-static struct account account_of(const struct result *result, const struct language *language,
+static struct account account_of(struct result *result, const struct language *language,
                                  const struct options *o) {
     struct account account = {.n_prompt = result->n_predictions,
                               .prompt_s = result->elapsed_s,
                               .n_tokens = o->n_ctx - 1,
                               .cost = &result->cost,
-                              .layers = result->layer};
-    if (result->layer) {
-        account.total = language_total(language, result->layer);
+                              .ledgers = &result->ledgers};
+    if (!language->is_digital) {
+        run_ledgers_sum(&result->ledgers, language);
     }
     return account;
 }
@@ -160,7 +162,7 @@ static void add_positions(struct cJSON *root, const struct result *result, int n
 }
 
 // The same numbers as the text, with all digits.
-static enum ley_status print_json(const struct result *result, const struct language *language,
+static enum ley_status print_json(struct result *result, const struct language *language,
                                   const struct options *o) {
     struct account account = account_of(result, language, o);
     struct cJSON *root = cJSON_CreateObject();
@@ -177,12 +179,16 @@ static enum ley_status print_json(const struct result *result, const struct lang
     cJSON_AddNumberToObject(root, "perplexity", exp(mean_of(result)));
     cJSON_AddNumberToObject(root, "perplexity_stderr", error_of(result));
     add_positions(root, result, o->n_ctx);
-    account_add_json(root, &account, language);
+    enum ley_status status = account_add_json(root, &account, language);
+    if (status != LEY_OK) {
+        cJSON_Delete(root);
+        return status;
+    }
     return session_print_json(root);
 }
 
 // For people, the perplexity on stdout.
-static void print_text(const struct result *result, const struct language *language,
+static void print_text(struct result *result, const struct language *language,
                        const struct options *o) {
     struct account account = account_of(result, language, o);
     printf("PPL = %.4f +- %.4f (%lld windows of %d tokens, %s)\n", exp(mean_of(result)),
@@ -191,15 +197,11 @@ static void print_text(const struct result *result, const struct language *langu
     account_print(&account, language);
 }
 
-// Prices and a ledger for each layer; digital attention has neither.
+// Prices, and ledgers for layers and heads; digital attention has neither.
 static enum ley_status prepare(struct result *result, struct language *language,
                                const struct options *o) {
-    size_t n_layers = (size_t)ley_model_config(language->model)->n_layers;
     LEY_TRY(run_cost_open(&result->cost, &o->technology, language));
-    result->layer = language->is_digital ? NULL : ley_alloc(n_layers, sizeof *result->layer);
-    return result->layer || language->is_digital
-               ? LEY_OK
-               : ley_fail_memory("ledgers", n_layers, sizeof *result->layer);
+    return language->is_digital ? LEY_OK : run_ledgers_create(&result->ledgers, language);
 }
 
 // No bos, no special tokens: the text is a text.
@@ -259,7 +261,7 @@ int cmd_perplexity(int argc, char **argv) {
     struct result sums = {0};
     enum ley_status status = measure(&sums, &language, &o);
     result = status == LEY_OK ? EXIT_OK : session_fail("perplexity", status);
-    ley_free(sums.layer);
+    run_ledgers_destroy(&sums.ledgers);
     language_close(&language);
     return result;
 }

@@ -41,8 +41,8 @@ struct run {
     struct ley_tokens prompt;
     struct ley_session *session;
     struct ley_sampler *sampler;
-    struct ley_ledger *ledger; // [n_layers]; NULL when digital
-    struct trace_files *trace; // NULL: none
+    struct run_ledgers ledgers; // empty when digital
+    struct trace_files *trace;  // NULL: none
     float *logits;
     char *text; // generated so far
     size_t n_text, text_room;
@@ -95,7 +95,6 @@ static enum ley_status grow_text(struct run *run, size_t n) {
 // Everything sized by the prompt; -n bounds the rest, so nothing grows while running.
 static enum ley_status prepare(struct run *run) {
     const struct options *o = run->options;
-    const struct ley_model_config *config = ley_model_config(run->language.model);
     int64_t n_most = (int64_t)run->prompt.n + o->n_predict;
     // Sampler, session and trace check their own options, before any token is computed.
     LEY_TRY(run_cost_open(&run->cost, &o->technology, &run->language));
@@ -104,12 +103,16 @@ static enum ley_status prepare(struct run *run) {
     struct trace_options trace = o->trace;
     trace.hw = o->language.hw.name;
     LEY_TRY(trace_files_create(&run->trace, &trace, &run->language, n_most));
-    size_t n_layers = (size_t)config->n_layers, n_vocab = (size_t)config->n_vocab;
+    size_t n_vocab = (size_t)ley_model_config(run->language.model)->n_vocab;
     run->logits = ley_alloc(n_vocab, sizeof *run->logits);
-    run->ledger = run->language.is_digital ? NULL : ley_alloc(n_layers, sizeof *run->ledger);
+    if (!run->logits) {
+        return ley_fail_memory("the run", n_vocab, sizeof *run->logits);
+    }
+    if (!run->language.is_digital) {
+        LEY_TRY(run_ledgers_create(&run->ledgers, &run->language));
+    }
     // say() adds 63 bytes a token at most, and ley_alloc zeroes: the text stays terminated.
-    bool is_ready = run->logits && (run->ledger || run->language.is_digital);
-    return is_ready ? grow_text(run, 0) : ley_fail_memory("the run", n_vocab, sizeof *run->logits);
+    return grow_text(run, 0);
 }
 
 // Adds n whole characters, which stand at the end of the text already, and prints them.
@@ -142,13 +145,14 @@ static enum ley_status say_rest(struct run *run, const struct ley_utf8_hold *hol
 static enum ley_status feed(struct run *run, const int32_t *token, int64_t n,
                             const struct ley_progress *progress) {
     const struct ley_feed feed = {.logits = LEY_LOGITS_LAST,
-                                  .ledger = run->ledger,
+                                  .ledger = run->ledgers.layer,
+                                  .head_ledger = run->ledgers.head,
                                   .trace = trace_files_arrays(run->trace),
                                   .observer = trace_files_observer(run->trace),
                                   .progress = progress};
     LEY_TRY(ley_session_feed(run->logits, run->session, token, n, &feed));
-    if (run->ledger) {
-        struct ley_ledger total = language_total(&run->language, run->ledger);
+    if (run->ledgers.layer) {
+        struct ley_ledger total = language_total(&run->language, run->ledgers.layer);
         run_cost_note(&run->cost, &total, n == 1 && run->account.n_generated > 0);
     }
     return LEY_OK;
@@ -209,16 +213,20 @@ static enum ley_status print_json(const struct run *run) {
     if (run->options->trace.folder) {
         cJSON_AddStringToObject(root, "trace_folder", run->options->trace.folder);
     }
-    account_add_json(root, &run->account, &run->language);
+    enum ley_status status = account_add_json(root, &run->account, &run->language);
+    if (status != LEY_OK) {
+        cJSON_Delete(root);
+        return status;
+    }
     return session_print_json(root);
 }
 
 // After Ctrl-C too: what was measured by then is written.
 static enum ley_status finish(struct run *run) {
     run->account.n_tokens = ley_session_n_tokens(run->session);
-    if (run->ledger) {
-        run->account.total = language_total(&run->language, run->ledger);
-        run->account.layers = run->ledger;
+    if (run->ledgers.layer) {
+        run_ledgers_sum(&run->ledgers, &run->language);
+        run->account.ledgers = &run->ledgers;
         run->account.cost = &run->cost;
     }
     LEY_TRY(trace_files_write(run->trace, run->account.n_tokens, &run->options->invocation));
@@ -246,7 +254,7 @@ static void release(struct run *run) {
     ley_sampler_destroy(run->sampler);
     ley_session_destroy(run->session);
     ley_tokens_destroy(&run->prompt);
-    ley_free(run->ledger);
+    run_ledgers_destroy(&run->ledgers);
     ley_free(run->logits);
     ley_free(run->text);
     language_close(&run->language);

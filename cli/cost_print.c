@@ -64,6 +64,18 @@ static void print_attention(const struct cost_study *study) {
     }
 }
 
+// How far the heads of a run spread.
+static void print_heads(const struct cost_study *study) {
+    char mean[32], deviation[32], least[32], most[32], random[32];
+    if (study->head_j) {
+        printf("  heads of this run: %s +- %s, from %s to %s (heads.*); random codes %s\n",
+               show(mean, study, "heads.mean_j"),
+               show(deviation, study, "heads.standard_deviation_j"),
+               show(least, study, "heads.least_j"), show(most, study, "heads.most_j"),
+               show(random, study, "heads.random_codes_j"));
+    }
+}
+
 // Parts and their items with events and prices.
 static void print_breakdown(const struct cost_study *study) {
     int n_prices;
@@ -86,6 +98,7 @@ static void print_breakdown(const struct cost_study *study) {
         printf("%*s %s of %s\n", (int)(19 - strlen(room)), "", show(room, study, key),
                prices[i].event);
     }
+    print_heads(study);
     printf("\narea of a head\n");
     static const char *const areas[] = {"area.cells_m2", "area.score_converters_m2",
                                         "area.output_converters_m2", "area.dacs_m2",
@@ -280,6 +293,9 @@ static struct cJSON *make_json(const struct cost_study *study,
     add_group(breakdown, "latency", study, "latency.");
     add_group(breakdown, "area", study, "area.");
     add_group(root, "events", study, "events.");
+    if (study->head_j) {
+        add_group(root, "heads", study, "heads.");
+    }
     add_group(root, "retention", study, "retention.");
     add_group(root, "refresh", study, "refresh.");
     add_group(root, "whole_token", study, "whole.");

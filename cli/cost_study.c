@@ -197,7 +197,10 @@ static enum ley_status take_events(struct cost_study *study, const struct cost_o
     study->has_events = true;
     snprintf(study->events_source, sizeof study->events_source, "mean of %s", o->events);
     LEY_TRY(match_hardware(study, o, root));
-    return match_shape(study, o, root);
+    LEY_TRY(match_shape(study, o, root));
+    enum ley_status status = head_cost_read_json(
+        &study->head_j, root, &study->shape, &study->activity, &study->technology.technology.price);
+    return status == LEY_OK ? LEY_OK : ley_fail_within(status, o->events);
 }
 
 // Without --events the figures take expected ones.
@@ -247,6 +250,35 @@ static enum ley_status measure(struct cost_study *study, const struct cost_optio
                                  &study->shape, study->hardware.array.window);
 }
 
+// Energies of the run's heads, beside what random codes would take.
+static void give_heads(struct cost_study *study) {
+    const struct ley_cost_shape *shape = &study->shape;
+    struct head_spread spread = head_cost_spread(study->head_j, shape->n_layers * shape->n_heads);
+    struct ley_activity uniform;
+    ley_activity_uniform(&uniform, &study->hardware, study->cell, shape->head_dim,
+                         shape->n_heads / shape->n_kv_heads);
+    const struct {
+        const char *key, *source;
+        double value_j;
+    } rows[] = {
+        {"heads.mean_j", "mean over heads of all layers", spread.mean_j},
+        {"heads.standard_deviation_j", "standard deviation over heads of all layers",
+         spread.deviation_j},
+        {"heads.least_j", "the head that takes least", spread.least_j},
+        {"heads.most_j", "the head that takes most", spread.most_j},
+        {"heads.random_codes_j", "M32: uniform random codes on a full ring, same prices",
+         ley_energy_of(&uniform, &study->technology.technology.price).total_j},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char source[400];
+        snprintf(source, sizeof source, "%s: %s", study->events_source, rows[i].source);
+        ley_figures_give(study->figures, rows[i].key, "J", rows[i].value_j, rows[i].value_j,
+                         rows[i].value_j, source);
+    }
+    ley_figures_derive(study->figures, "heads.mean_share", "",
+                       "heads.mean_j / heads.random_codes_j", "the run's heads by random codes");
+}
+
 // All that is not measured is checked before this machine is kept busy.
 enum ley_status cost_study_create(struct cost_study *study, const struct cost_options *o) {
     if (!(o->refresh_tokens >= 1 && o->refresh_tokens <= 1e9) ||
@@ -274,10 +306,15 @@ enum ley_status cost_study_create(struct cost_study *study, const struct cost_op
         .n_devices = study->n_devices,
         .cpu = study->cpu.attention_s > 0 ? &study->cpu : NULL,
     };
-    return ley_cost_create(&study->figures, &input);
+    LEY_TRY(ley_cost_create(&study->figures, &input));
+    if (study->head_j) {
+        give_heads(study);
+    }
+    return LEY_OK;
 }
 
 void cost_study_destroy(struct cost_study *study) {
     ley_figures_destroy(study->figures);
+    ley_free(study->head_j);
     ley_cell_destroy(study->cell);
 }

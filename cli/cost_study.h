@@ -1,5 +1,6 @@
 // cost_study.h - what `leyden cost` is asked about: chip, technology, model, events, rivals.
 #pragma once
+#include "head_cost.h"
 #include "session.h"
 
 // How the command and its user say it.
@@ -23,6 +24,7 @@ struct cost_study {
     int n_devices;
     bool has_events, is_hardware_given;
     struct ley_activity activity; // with has_events
+    double *head_j;               // [n_layers * n_heads] of the run; NULL: not known
     struct ley_cost_measured cpu; // attention_s 0: not measured
     char hw_name[256], technology_name[256], shape_name[256], events_source[320], cpu_source[256];
     struct ley_figures *figures;

@@ -80,26 +80,77 @@ static double layer_head_j(const struct run_cost *cost, const struct ley_ledger 
     return layer->queries > 0 ? total_j / (double)layer->queries : 0;
 }
 
-// The layers that take least and most.
-static void print_layers(const struct run_cost *cost, const struct language *language,
-                         const struct ley_ledger *layers) {
-    int n_layers = ley_model_config(language->model)->n_layers, least = 0, most = 0;
-    for (int i = 1; i < n_layers; i++) {
-        double head_j = layer_head_j(cost, &layers[i]);
-        least = head_j < layer_head_j(cost, &layers[least]) ? i : least;
-        most = head_j > layer_head_j(cost, &layers[most]) ? i : most;
+// Ledgers of the heads of a layer.
+static size_t ledgers_a_layer(const struct ley_model_config *config) {
+    return (size_t)(config->n_kv_heads + config->n_heads);
+}
+
+enum ley_status run_ledgers_create(struct run_ledgers *ledgers, const struct language *language) {
+    const struct ley_model_config *config = ley_model_config(language->model);
+    size_t n_layers = (size_t)config->n_layers, n = n_layers * ledgers_a_layer(config);
+    ledgers->layer = ley_alloc(n_layers, sizeof *ledgers->layer);
+    ledgers->head = ley_alloc(n, sizeof *ledgers->head);
+    return ledgers->layer && ledgers->head
+               ? LEY_OK
+               : ley_fail_memory("ledgers", n_layers + n, sizeof *ledgers->head);
+}
+
+void run_ledgers_destroy(struct run_ledgers *ledgers) {
+    ley_free(ledgers->layer);
+    ley_free(ledgers->head);
+}
+
+void run_ledgers_add(struct run_ledgers *whole, const struct run_ledgers *part,
+                     const struct language *language) {
+    const struct ley_model_config *config = ley_model_config(language->model);
+    size_t n_layers = (size_t)config->n_layers;
+    for (size_t i = 0; i < n_layers; i++) {
+        ley_ledger_add(&whole->layer[i], &part->layer[i]);
     }
-    char low[32], high[32];
-    cost_format(low, sizeof low, layer_head_j(cost, &layers[least]), "J");
-    cost_format(high, sizeof high, layer_head_j(cost, &layers[most]), "J");
-    fprintf(stderr, "           a head takes from %s (layer %d) to %s (layer %d)\n", low, least,
-            high, most);
+    for (size_t i = 0; i < n_layers * ledgers_a_layer(config); i++) {
+        ley_ledger_add(&whole->head[i], &part->head[i]);
+    }
+}
+
+void run_ledgers_sum(struct run_ledgers *ledgers, const struct language *language) {
+    ledgers->total = language_total(language, ledgers->layer);
+}
+
+static struct head_events heads_of(const struct language *language,
+                                   const struct run_ledgers *ledgers) {
+    const struct ley_model_config *config = ley_model_config(language->model);
+    return (struct head_events){config->n_layers, config->n_heads, config->n_kv_heads,
+                                ledgers->head};
+}
+
+// The heads that take least and most, and how far all of them spread. Without memory for the list
+// a line is missing, no more.
+static void print_heads(const struct run_cost *cost, const struct language *language,
+                        const struct run_ledgers *ledgers) {
+    struct head_events heads = heads_of(language, ledgers);
+    int n = heads.n_layers * heads.n_heads;
+    double *head_j = ley_alloc((size_t)n, sizeof *head_j);
+    if (!head_j) {
+        return;
+    }
+    head_cost_price(head_j, &heads, &cost->technology.technology.price);
+    struct head_spread spread = head_cost_spread(head_j, n);
+    char low[32], high[32], deviation_j[32];
+    cost_format(low, sizeof low, spread.least_j, "J");
+    cost_format(high, sizeof high, spread.most_j, "J");
+    cost_format(deviation_j, sizeof deviation_j, spread.deviation_j, "J");
+    fprintf(stderr,
+            "           a head takes from %s (layer %d, head %d) to %s (layer %d, head %d), +- %s "
+            "over %d heads\n",
+            low, spread.least_at / heads.n_heads, spread.least_at % heads.n_heads, high,
+            spread.most_at / heads.n_heads, spread.most_at % heads.n_heads, deviation_j, n);
+    ley_free(head_j);
 }
 
 // Three lines, like the account around them.
 void run_cost_print(const struct run_cost *cost, const struct language *language,
-                    const struct ley_ledger *total, const struct ley_ledger *layers) {
-    struct run_mean mean = mean_of(cost, language, total);
+                    const struct run_ledgers *ledgers) {
+    struct run_mean mean = mean_of(cost, language, &ledgers->total);
     char token[32], time[32], head[32], reference[32], spread[32];
     cost_format(token, sizeof token, mean.token_j, "J");
     cost_format(time, sizeof time, mean.token_s, "s");
@@ -116,7 +167,7 @@ void run_cost_print(const struct run_cost *cost, const struct language *language
             time, head, 100 * mean.head.qk_j / mean.head.total_j,
             100 * mean.head.av_j / mean.head.total_j, 100 * mean.head.digital_j / mean.head.total_j,
             100 * mean.head.dac_j / mean.head.total_j, reference);
-    print_layers(cost, language, layers);
+    print_heads(cost, language, ledgers);
 }
 
 // Parts, then their items.
@@ -135,9 +186,12 @@ static void add_breakdown(struct cJSON *root, const struct ley_energy *head) {
 }
 
 // Means are of a head, layer and token; energy_j is of the whole run.
-void run_cost_add_json(struct cJSON *root, const struct run_cost *cost,
-                       const struct language *language, const struct ley_ledger *total,
-                       const struct ley_ledger *layers) {
+enum ley_status run_cost_add_json(struct cJSON *root, const struct run_cost *cost,
+                                  const struct language *language,
+                                  const struct run_ledgers *ledgers) {
+    const struct ley_price_spec *price = &cost->technology.technology.price;
+    const struct ley_ledger *total = &ledgers->total;
+    struct head_events heads = heads_of(language, ledgers);
     const struct ley_model_config *config = ley_model_config(language->model);
     struct ley_cost_shape shape = cost_shape_of(config);
     struct run_mean mean = mean_of(cost, language, total);
@@ -149,14 +203,12 @@ void run_cost_add_json(struct cJSON *root, const struct run_cost *cost,
     cJSON_AddNumberToObject(object, "energy_per_head_j", mean.head.total_j);
     cJSON_AddNumberToObject(object, "energy_per_layer_j", config->n_heads * mean.head.total_j);
     cJSON_AddNumberToObject(object, "energy_per_token_j", mean.token_j);
-    cJSON_AddNumberToObject(
-        object, "energy_j",
-        ley_energy_of_ledger(total, &cost->technology.technology.price).total_j);
+    cJSON_AddNumberToObject(object, "energy_j", ley_energy_of_ledger(total, price).total_j);
     cJSON_AddNumberToObject(object, "uniform_codes_energy_per_head_j", cost->reference_head_j);
     add_breakdown(object, &mean.head);
     struct cJSON *by_layer = cJSON_AddArrayToObject(object, "energy_per_head_by_layer_j");
     for (int i = 0; i < config->n_layers; i++) {
-        cJSON_AddItemToArray(by_layer, cJSON_CreateNumber(layer_head_j(cost, &layers[i])));
+        cJSON_AddItemToArray(by_layer, cJSON_CreateNumber(layer_head_j(cost, &ledgers->layer[i])));
     }
     if (cost->spread.n > 0) {
         struct cJSON *spread = cJSON_AddObjectToObject(object, "generated_token_energy");
@@ -168,4 +220,5 @@ void run_cost_add_json(struct cJSON *root, const struct run_cost *cost,
     }
     cJSON_AddItemToObject(object, "prices",
                           ley_params_json(ley_technology_params(), &cost->technology.technology));
+    return head_cost_add_json(root, object, &heads, price);
 }

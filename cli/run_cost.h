@@ -1,5 +1,6 @@
 // run_cost.h - the events of a run, priced: energy and time of its tokens, by layer, and spread.
 #pragma once
+#include "head_cost.h"
 #include "language.h"
 
 // Joules of tokens that were fed one at a time.
@@ -24,11 +25,31 @@ enum ley_status run_cost_open(struct run_cost *cost, const struct text_list *nam
 // token, else as what does not belong to the spread (a prompt).
 void run_cost_note(struct run_cost *cost, const struct ley_ledger *total, bool as_token);
 
-// Lines for people on stderr; `layers` are the ledgers of n_layers layers, `total` their sum.
+// The ledgers of a run: of each layer, their sum, and of the heads of every layer.
+struct run_ledgers {
+    struct ley_ledger *layer; // [n_layers]
+    struct ley_ledger *head;  // [n_layers * (n_kv_heads + n_heads)], see ley_attention_call
+    struct ley_ledger total;  // set by run_ledgers_sum
+};
+
+// Makes empty ledgers for a model.
+enum ley_status run_ledgers_create(struct run_ledgers *ledgers, const struct language *language);
+
+// Zeroed ones are accepted.
+void run_ledgers_destroy(struct run_ledgers *ledgers);
+
+// Adds the ledgers of a part of the run, head by head.
+void run_ledgers_add(struct run_ledgers *whole, const struct run_ledgers *part,
+                     const struct language *language);
+
+// Takes the sum over layers.
+void run_ledgers_sum(struct run_ledgers *ledgers, const struct language *language);
+
+// Lines for people on stderr.
 void run_cost_print(const struct run_cost *cost, const struct language *language,
-                    const struct ley_ledger *total, const struct ley_ledger *layers);
+                    const struct run_ledgers *ledgers);
 
 // The same as members "shape" and "cost" of `root`.
-void run_cost_add_json(struct cJSON *root, const struct run_cost *cost,
-                       const struct language *language, const struct ley_ledger *total,
-                       const struct ley_ledger *layers);
+enum ley_status run_cost_add_json(struct cJSON *root, const struct run_cost *cost,
+                                  const struct language *language,
+                                  const struct run_ledgers *ledgers);

@@ -74,6 +74,10 @@ struct ley_attention_call {
     int64_t n_batch, n_tokens;
     const struct ley_attention_trace *trace;
     struct ley_ledger *ledger;
+    // [Hkv + Hq] added to, or NULL; only with `ledger`: what writing takes by key-value head, then
+    // what reading takes by query head. Counts add up to those of the ledger, amounts to 1e-12:
+    // they are the same terms in another order.
+    struct ley_ledger *head_ledger;
     const struct ley_progress *progress;
     // Memory to work in, kept for the next call; NULL: taken and given back by the call.
     struct ley_attention_work *work;

@@ -90,6 +90,15 @@ void ley_fixed_note_outputs(const struct ley_attention_trace *trace,
     }
 }
 
+void ley_fixed_counts_add(struct ley_fixed_counts *total, const struct ley_fixed_counts *part) {
+    total->n_written += part->n_written;
+    total->n_queries += part->n_queries;
+    total->n_live += part->n_live;
+    total->n_tiles += part->n_tiles;
+    total->pulse_tiles += part->pulse_tiles;
+    total->k_charge += part->k_charge;
+}
+
 // As tile.c, dac.c, scaler.c and converter.c count them one by one.
 void ley_fixed_counts_post(struct ley_ledger *ledger, const struct ley_fixed_counts *counts,
                            const struct ley_fixed *fixed) {

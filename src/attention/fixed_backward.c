@@ -427,7 +427,7 @@ enum ley_status ley_attention_backward_fast(const struct ley_attention_gradient 
     }
     struct ley_attention_call quiet = *call;
     quiet.trace = NULL;
-    quiet.ledger = NULL;
+    quiet.ledger = quiet.head_ledger = NULL;
     struct ley_attention_work own = {0};
     struct run run = {
         .codes = ley_fixed_run_of(attention, &quiet),

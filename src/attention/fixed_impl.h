@@ -66,6 +66,9 @@ struct ley_fixed_counts {
     double k_charge;              // powers: sum of pulse codes times |i| [A]
 };
 
+// total += part
+void ley_fixed_counts_add(struct ley_fixed_counts *total, const struct ley_fixed_counts *part);
+
 // Adds them to a ledger.
 void ley_fixed_counts_post(struct ley_ledger *ledger, const struct ley_fixed_counts *counts,
                            const struct ley_fixed *fixed);

@@ -15,16 +15,16 @@
 // The run and what only this pass sums.
 struct run {
     struct ley_fixed_run codes;
-    double *k_charge; // [n_pairs]
+    double *k_charge, *head_charge; // [n_pairs], [n_heads]
 };
 
 // What one thread works with.
 struct worker {
     struct ley_fixed_work work;
-    struct ley_fixed_tally tally;
-    double *row;               // (depth)
-    uint8_t *v;                // (depth)
-    double *powers, *weighted; // (4, depth), (depth)
+    struct ley_fixed_tally *tally; // [n_query_heads]
+    double *row;                   // (depth)
+    uint8_t *v;                    // (depth)
+    double *powers, *weighted;     // (4, depth), (depth)
     struct ley_fixed_masks masks;
 };
 
@@ -45,6 +45,7 @@ static void sum_charge(struct worker *worker, const struct run *all, int64_t pai
     ley_fixed_powers(powers.gone, fixed, ley_clock_age_s(fixed->n_lags, period_s));
     memcpy(powers.factor, fixed->factor, sizeof powers.factor);
     memset(worker->powers, 0, 4 * (size_t)run->depth * sizeof(double));
+    memset(all->head_charge + pair * run->n_group, 0, (size_t)run->n_group * sizeof(double));
     double sum = 0;
     for (int64_t t = 0; t < run->n_tokens; t++) {
         powers.in = k + t * run->depth;
@@ -53,7 +54,9 @@ static void sum_charge(struct worker *worker, const struct run *all, int64_t pai
         for (int64_t head = pair * run->n_group; head < (pair + 1) * run->n_group; head++) {
             const struct ley_weigh_pulses weigh = {
                 run->depth, run->q + (head * run->n_tokens + t) * run->depth, worker->weighted};
-            sum += kernels->weigh_pulses(&weigh);
+            double charge = kernels->weigh_pulses(&weigh);
+            sum += charge;
+            all->head_charge[head] += charge;
         }
     }
     all->k_charge[pair] = sum;
@@ -64,7 +67,8 @@ static bool read_tile(struct worker *worker, const struct ley_fixed_run *run,
                       struct ley_fixed_read *read, struct ley_fixed_note *note, int n) {
     const struct ley_kernels *kernels = run->attention->kernels;
     const struct ley_code_tiles *tiles = &run->tiles[note->head / run->n_group];
-    struct ley_fixed_tally *tally = run->call->ledger ? &worker->tally : NULL;
+    int64_t h = note->head % run->attention->shape.n_query_heads;
+    struct ley_fixed_tally *tally = run->call->ledger ? &worker->tally[h] : NULL;
     struct ley_fixed_part part;
     bool is_dark = true;
     for (int64_t lap = ley_fixed_run_lap(run, note->t); lap < run->n_laps; lap++) {
@@ -179,7 +183,11 @@ static void place_worker(struct worker *worker, const struct ley_fixed_run *run,
     worker->v = ley_cut(block, at, depth);
     worker->powers = ley_cut(block, at, 4 * depth * sizeof(double));
     worker->weighted = ley_cut(block, at, depth * sizeof(double));
-    worker->tally = (struct ley_fixed_tally){0};
+    size_t n_tallies = (size_t)run->attention->shape.n_query_heads;
+    worker->tally = ley_cut(block, at, n_tallies * sizeof *worker->tally);
+    if (block) {
+        memset(worker->tally, 0, n_tallies * sizeof *worker->tally);
+    }
     ley_fixed_masks_place(&worker->masks, run, block, at);
     *at += ley_fixed_work_place(&worker->work, &run->tiles[0], block ? (char *)block + *at : NULL);
 }
@@ -189,6 +197,7 @@ static size_t place(struct run *run, struct worker *worker, int n_threads, void 
     size_t at = 0;
     ley_fixed_run_place(&run->codes, block, &at);
     run->k_charge = ley_cut(block, &at, (size_t)run->codes.n_pairs * sizeof(double));
+    run->head_charge = ley_cut(block, &at, (size_t)run->codes.n_heads * sizeof(double));
     for (int i = 0; i < n_threads; i++) {
         place_worker(&worker[i], &run->codes, block, &at);
     }
@@ -232,31 +241,66 @@ static enum ley_status reserve(struct ley_attention_work *work, struct run *run,
     return LEY_OK;
 }
 
-// Counts of all heads and tokens into the ledger.
-static void post(const struct run *all, const struct worker *worker, int n_threads) {
-    const struct ley_fixed_run *run = &all->codes;
+// Counts of the queries of head h of all sequences; the charge of K apart.
+static struct ley_fixed_counts count_queries(const struct ley_fixed_run *run, int64_t h) {
     const struct ley_hardware *hardware = &run->attention->hardware;
-    struct ley_fixed_tally tally = {0};
-    struct ley_fixed_counts counts = {
-        .n_written = run->n_pairs * run->n_tokens,
-        .n_queries = run->n_heads * run->n_tokens,
-    };
-    for (int i = 0; i < n_threads; i++) {
-        ley_fixed_tally_add(&tally, &worker[i].tally);
-    }
+    int64_t n_batch = run->call->n_batch, window = hardware->array.window;
+    int64_t n_q = run->attention->shape.n_query_heads;
+    struct ley_fixed_counts counts = {.n_queries = n_batch * run->n_tokens};
     for (int64_t t = 0; t < run->n_tokens; t++) {
-        int64_t n_tiles = ley_fixed_live_tiles(hardware, t), window = hardware->array.window;
-        counts.n_live += run->n_heads * (t + 1 < window ? t + 1 : window);
-        counts.n_tiles += run->n_heads * n_tiles;
-        for (int64_t head = 0; head < run->n_heads; head++) {
+        int64_t n_tiles = ley_fixed_live_tiles(hardware, t);
+        counts.n_live += n_batch * (t + 1 < window ? t + 1 : window);
+        counts.n_tiles += n_batch * n_tiles;
+        for (int64_t b = 0; b < n_batch; b++) {
+            int64_t head = b * n_q + h;
             counts.pulse_tiles += (int64_t)run->q_sum[head * run->n_tokens + t] * n_tiles;
         }
     }
-    for (int64_t pair = 0; pair < run->n_pairs; pair++) {
+    return counts;
+}
+
+// Counts of one query head into a ledger of its own.
+static void post_head(const struct run *all, const struct ley_fixed_tally *tally,
+                      struct ley_fixed_counts counts, int64_t h) {
+    const struct ley_fixed_run *run = &all->codes;
+    const struct ley_fixed *fixed = run->attention->fixed;
+    int64_t n_q = run->attention->shape.n_query_heads;
+    struct ley_ledger *ledger = &run->call->head_ledger[run->attention->shape.n_kv_heads + h];
+    for (int64_t b = 0; fixed->has_powers && b < run->call->n_batch; b++) {
+        counts.k_charge += all->head_charge[b * n_q + h];
+    }
+    ley_fixed_tally_post(ledger, tally, fixed, counts.n_live);
+    ley_fixed_counts_post(ledger, &counts, fixed);
+}
+
+// Counts of all heads and tokens into the ledgers.
+static void post(const struct run *all, const struct worker *worker, int n_threads) {
+    const struct ley_fixed_run *run = &all->codes;
+    const struct ley_fixed *fixed = run->attention->fixed;
+    int64_t n_kv = run->attention->shape.n_kv_heads;
+    struct ley_fixed_tally tally = {0};
+    struct ley_fixed_counts counts = {.n_written = run->n_pairs * run->n_tokens};
+    const struct ley_fixed_counts written = {.n_written = counts.n_written / n_kv};
+    for (int64_t h = 0; h < run->attention->shape.n_query_heads; h++) {
+        struct ley_fixed_tally of_head = {0};
+        const struct ley_fixed_counts queries = count_queries(run, h);
+        for (int i = 0; i < n_threads; i++) {
+            ley_fixed_tally_add(&of_head, &worker[i].tally[h]);
+        }
+        ley_fixed_tally_add(&tally, &of_head);
+        ley_fixed_counts_add(&counts, &queries);
+        if (run->call->head_ledger) {
+            post_head(all, &of_head, queries, h);
+        }
+    }
+    for (int64_t pair = 0; fixed->has_powers && pair < run->n_pairs; pair++) {
         counts.k_charge += all->k_charge[pair];
     }
-    ley_fixed_tally_post(run->call->ledger, &tally, run->attention->fixed, counts.n_live);
-    ley_fixed_counts_post(run->call->ledger, &counts, run->attention->fixed);
+    for (int64_t h = 0; run->call->head_ledger && h < n_kv; h++) {
+        ley_fixed_counts_post(&run->call->head_ledger[h], &written, fixed);
+    }
+    ley_fixed_tally_post(run->call->ledger, &tally, fixed, counts.n_live);
+    ley_fixed_counts_post(run->call->ledger, &counts, fixed);
 }
 
 // In the caller's work or one of the call; `run` is complete but for its memory.

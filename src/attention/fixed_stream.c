@@ -268,14 +268,12 @@ static void run_heads(struct ley_fixed_stream *stream, const struct ley_attentio
     }
 }
 
-// Counts of one token of all heads into the ledger; `counts` holds those of one head's tiles.
+// Counts of one token of n_heads query heads into a ledger.
 static void post(const struct ley_fixed_stream *stream, struct ley_ledger *ledger,
-                 const struct ley_fixed_tally *tally, struct ley_fixed_counts counts) {
+                 const struct ley_fixed_tally *tally, struct ley_fixed_counts counts,
+                 int64_t n_heads) {
     const struct ley_fixed *fixed = stream->attention->fixed;
-    const struct ley_attention_shape *shape = &stream->attention->shape;
-    int64_t n_heads = stream->n_pairs * (shape->n_query_heads / shape->n_kv_heads);
     int64_t n_seen = stream->n_tokens + 1;
-    counts.n_written = stream->n_pairs;
     counts.n_queries = n_heads;
     counts.n_live = n_heads * (n_seen < fixed->n_lags ? n_seen : fixed->n_lags);
     counts.n_tiles *= n_heads;
@@ -283,24 +281,57 @@ static void post(const struct ley_fixed_stream *stream, struct ley_ledger *ledge
     ley_fixed_counts_post(ledger, &counts, fixed);
 }
 
+// One query head on its own: its counts go to its ledger too.
+static void run_head(struct ley_fixed_stream *stream, const struct ley_attention_call *call,
+                     int64_t head, struct ley_fixed_tally *tally, struct ley_fixed_counts *counts) {
+    const struct ley_attention_shape *shape = &stream->attention->shape;
+    struct ley_fixed_tally own = {0};
+    struct ley_fixed_counts own_counts = {.n_tiles = counts->n_tiles};
+    run_heads(stream, call, head, 1, &own, &own_counts);
+    int64_t part = shape->n_kv_heads + head % shape->n_query_heads;
+    post(stream, &call->head_ledger[part], &own, own_counts, 1);
+    ley_fixed_tally_add(tally, &own);
+    counts->pulse_tiles += own_counts.pulse_tiles;
+    counts->k_charge += own_counts.k_charge;
+}
+
+// All query heads of a bank: in blocks, or one by one where each has a ledger.
+static void run_bank(struct ley_fixed_stream *stream, const struct ley_attention_call *call,
+                     int64_t pair, struct ley_fixed_tally *tally, struct ley_fixed_counts *counts) {
+    const struct ley_attention_shape *shape = &stream->attention->shape;
+    int64_t n_group = shape->n_query_heads / shape->n_kv_heads;
+    int64_t n_most = call->head_ledger ? 1 : LEY_BLOCK_ROWS;
+    for (int64_t g = 0; g < n_group; g += n_most) {
+        int n_rows = (int)(n_group - g < n_most ? n_group - g : n_most);
+        if (call->head_ledger) {
+            run_head(stream, call, pair * n_group + g, tally, counts);
+        } else {
+            run_heads(stream, call, pair * n_group + g, n_rows, call->ledger ? tally : NULL,
+                      counts);
+        }
+    }
+    if (call->head_ledger) {
+        const struct ley_fixed_counts written = {.n_written = 1};
+        ley_fixed_counts_post(&call->head_ledger[pair % shape->n_kv_heads], &written,
+                              stream->attention->fixed);
+    }
+}
+
 void ley_fixed_stream_step(struct ley_fixed_stream *stream, const struct ley_attention_call *call,
                            double t_s) {
     const struct ley_attention_shape *shape = &stream->attention->shape;
-    int64_t n_group = shape->n_query_heads / shape->n_kv_heads;
     struct ley_fixed_tally tally = {0};
     struct ley_fixed_counts counts = {
+        .n_written = stream->n_pairs,
         .n_tiles = ley_fixed_live_tiles(&stream->attention->hardware, stream->n_tokens)};
     write_token(stream, call, 0, t_s, call->trace);
     age_columns(stream);
     for (int64_t pair = 0; pair < stream->n_pairs; pair++) {
-        for (int64_t g = 0; g < n_group; g += LEY_BLOCK_ROWS) {
-            int n_rows = (int)(n_group - g < LEY_BLOCK_ROWS ? n_group - g : LEY_BLOCK_ROWS);
-            run_heads(stream, call, pair * n_group + g, n_rows, call->ledger ? &tally : NULL,
-                      &counts);
-        }
+        run_bank(stream, call, pair, &tally, &counts);
     }
     if (call->ledger) {
-        post(stream, call->ledger, &tally, counts);
+        post(stream, call->ledger, &tally, counts,
+             stream->n_pairs * (shape->n_query_heads / shape->n_kv_heads));
     }
     stream->n_tokens++;
 }

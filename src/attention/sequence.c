@@ -34,7 +34,9 @@ struct run {
     struct ley_decay *decay; // [lag]
     struct ley_quantiser pulse_grid, write_grid;
     const struct ley_attention_trace *trace;
-    struct ley_ledger *ledger; // one per (sequence, key-value head), or NULL
+    // of each (sequence, key-value head): its ledger, and of that what is written, then each query
+    // head's reads; NULL: nothing is counted
+    struct ley_ledger *ledger; // (n_pairs, 2 + n_group)
 };
 
 // Cell states of all tokens of one key-value head (M18, M9, M1).
@@ -119,15 +121,22 @@ static void run_query(struct scratch *scratch, const struct run *run, int64_t he
 static void run_pair(struct scratch *scratch, const struct run *run, int64_t pair) {
     const struct ley_attention_shape *shape = &run->attention->shape;
     int64_t n_group = shape->n_query_heads / shape->n_kv_heads;
-    struct ley_ledger *ledger = run->ledger ? &run->ledger[pair] : NULL;
+    struct ley_ledger *ledger = run->ledger ? &run->ledger[pair * (2 + n_group)] : NULL, before;
     store(scratch->k_u, run, &run->call->k, LEY_SIGNAL_K, pair, ledger);
     store(scratch->v_u, run, &run->call->v, LEY_SIGNAL_V, pair, ledger);
     if (ledger) {
         ledger->columns_written += (uint64_t)run->n_tokens;
+        ledger[1] = *ledger;
     }
-    for (int64_t head = pair * n_group; head < (pair + 1) * n_group; head++) {
+    for (int64_t g = 0; g < n_group; g++) {
+        if (ledger) {
+            before = *ledger;
+        }
         for (int64_t t = 0; t < run->n_tokens; t++) {
-            run_query(scratch, run, head, t, ledger);
+            run_query(scratch, run, pair * n_group + g, t, ledger);
+        }
+        if (ledger) {
+            ley_ledger_add_growth(&ledger[2 + g], ledger, &before);
         }
     }
 }
@@ -193,7 +202,9 @@ static enum ley_status prepare(struct run *run, struct scratch **scratch, int n_
         run->n_tokens < hardware->array.window ? run->n_tokens : hardware->array.window;
     *scratch = ley_alloc((size_t)n_threads, sizeof **scratch);
     run->decay = ley_alloc((size_t)n_lags, sizeof *run->decay);
-    run->ledger = ledger ? ley_alloc((size_t)n_pairs, sizeof *run->ledger) : NULL;
+    int n_group = run->attention->shape.n_query_heads / run->attention->shape.n_kv_heads;
+    size_t n_ledgers = (size_t)n_pairs * (size_t)(2 + n_group);
+    run->ledger = ledger ? ley_alloc(n_ledgers, sizeof *run->ledger) : NULL;
     bool is_ready = *scratch && run->decay && (run->ledger || !ledger);
     for (int i = 0; is_ready && i < n_threads; i++) {
         is_ready = allocate(&(*scratch)[i], run);
@@ -207,6 +218,24 @@ static enum ley_status prepare(struct run *run, struct scratch **scratch, int n_
                                          ley_clock_age_s(lag, hardware->time.token_period_s));
     }
     return LEY_OK;
+}
+
+// In the order of pairs, whatever thread did them.
+static void post(const struct run *run, int64_t n_pairs) {
+    const struct ley_attention_shape *shape = &run->attention->shape;
+    int64_t n_group = shape->n_query_heads / shape->n_kv_heads;
+    struct ley_ledger *heads = run->call->head_ledger;
+    for (int64_t pair = 0; pair < n_pairs; pair++) {
+        const struct ley_ledger *part = run->ledger + pair * (2 + n_group);
+        int64_t h = pair % shape->n_kv_heads;
+        ley_ledger_add(run->call->ledger, part);
+        if (heads) {
+            ley_ledger_add(&heads[h], part + 1);
+        }
+        for (int64_t g = 0; heads && g < n_group; g++) {
+            ley_ledger_add(&heads[shape->n_kv_heads + h * n_group + g], part + 2 + g);
+        }
+    }
 }
 
 // A stopped run leaves `out` half written and the ledger as it was.
@@ -232,8 +261,8 @@ enum ley_status ley_attention_forward(const struct ley_attention *attention,
     if (status == LEY_OK && !run_pairs(scratch, &run, n_pairs, call->progress)) {
         status = ley_fail(LEY_E_INTERRUPTED, "stopped on request");
     }
-    for (int64_t pair = 0; call->ledger && status == LEY_OK && pair < n_pairs; pair++) {
-        ley_ledger_add(call->ledger, &run.ledger[pair]); // in this order, whatever thread did it
+    if (call->ledger && status == LEY_OK) {
+        post(&run, n_pairs);
     }
     release(scratch, n_threads);
     ley_free(run.decay);

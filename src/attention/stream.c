@@ -6,6 +6,7 @@
 #include "attention/trace_impl.h"
 #include "core/assert.h"
 #include "core/memory.h"
+#include "event/ledger.h"
 
 // One bank for each sequence and key-value head, in the order of `pair`.
 struct ley_stream {
@@ -105,6 +106,20 @@ static void read_token(struct ley_stream *stream, const struct ley_attention_cal
     ley_heads_put(&call->out, b, h, 0, out, shape->head_dim);
 }
 
+// What a head has taken is what the ledger has grown by.
+static void begin_part(struct ley_ledger *before, const struct ley_attention_call *call) {
+    if (call->head_ledger) {
+        *before = *call->ledger;
+    }
+}
+
+static void end_part(const struct ley_attention_call *call, const struct ley_ledger *before,
+                     int64_t part) {
+    if (call->head_ledger) {
+        ley_ledger_add_growth(&call->head_ledger[part], call->ledger, before);
+    }
+}
+
 // Written before read: a token sees itself (M15). The heads of a group read one after another.
 void ley_stream_step(struct ley_stream *stream, const struct ley_attention_call *call, double t_s) {
     const struct ley_attention_shape *shape = &stream->attention->shape;
@@ -115,10 +130,15 @@ void ley_stream_step(struct ley_stream *stream, const struct ley_attention_call 
         stream->n_tokens++;
         return;
     }
+    struct ley_ledger before;
     for (int64_t pair = 0; pair < stream->n_pairs; pair++) {
+        begin_part(&before, call);
         write_token(stream, call, pair, 0, t_s, call->trace);
+        end_part(call, &before, pair % shape->n_kv_heads);
         for (int64_t head = pair * n_group; head < (pair + 1) * n_group; head++) {
+            begin_part(&before, call);
             read_token(stream, call, head, t_s);
+            end_part(call, &before, shape->n_kv_heads + head % shape->n_query_heads);
         }
     }
     stream->n_tokens++;
@@ -133,7 +153,7 @@ void ley_stream_load(struct ley_stream *stream, const struct ley_attention_call 
         return;
     }
     struct ley_attention_call quiet = *call;
-    quiet.ledger = NULL;
+    quiet.ledger = quiet.head_ledger = NULL;
     double period_s = stream->attention->hardware.time.token_period_s;
     for (int64_t t = 0; t < call->n_tokens; t++) {
         for (int64_t pair = 0; pair < stream->n_pairs; pair++) {

@@ -38,6 +38,13 @@ void ley_ledger_add(struct ley_ledger *total, const struct ley_ledger *part) {
 #undef LEY_EVENT
 }
 
+void ley_ledger_add_growth(struct ley_ledger *total, const struct ley_ledger *after,
+                           const struct ley_ledger *before) {
+#define LEY_EVENT(name, kind, meaning) total->name += after->name - before->name;
+#include "event/event.def"
+#undef LEY_EVENT
+}
+
 // As doubles: exact up to 2^53 events.
 struct cJSON *ley_ledger_json(const struct ley_ledger *ledger) {
     struct cJSON *object = cJSON_CreateObject();

@@ -40,6 +40,10 @@ double ley_ledger_value(const struct ley_ledger *ledger, const struct ley_event 
 // total += part, event by event.
 void ley_ledger_add(struct ley_ledger *total, const struct ley_ledger *part);
 
+// total += after - before: what a ledger has grown by. Amounts are rounded by the subtraction.
+void ley_ledger_add_growth(struct ley_ledger *total, const struct ley_ledger *after,
+                           const struct ley_ledger *before);
+
 // The events as a JSON object {name: value}; NULL when out of memory. The caller deletes it with
 // cJSON_Delete.
 struct cJSON *ley_ledger_json(const struct ley_ledger *ledger);

@@ -114,6 +114,13 @@ static void attend_digital(const struct span *span) {
     }
 }
 
+// Ledgers of the heads of a layer, where they are kept apart.
+static struct ley_ledger *head_ledger(const struct span *span) {
+    const struct ley_model_config *config = &span->session->model->config;
+    struct ley_ledger *all = span->feed->head_ledger;
+    return all ? all + (int64_t)span->layer * (config->n_kv_heads + config->n_heads) : NULL;
+}
+
 // M25: subtracting a mean takes two additions a component.
 static void centre_keys(const struct span *span) {
     const struct ley_session *session = span->session;
@@ -126,6 +133,10 @@ static void centre_keys(const struct span *span) {
                     config->head_dim);
     if (span->feed->ledger) {
         span->feed->ledger[span->layer].scaler_operations += (uint64_t)(2 * n_rows * span->width_k);
+    }
+    struct ley_ledger *heads = head_ledger(span);
+    for (int h = 0; heads && h < config->n_kv_heads; h++) {
+        heads[h].scaler_operations += (uint64_t)(2 * n_rows * config->head_dim);
     }
 }
 
@@ -153,6 +164,7 @@ static enum ley_status attend_analog(const struct span *span) {
         .n_tokens = n,
         .trace = feed->trace ? &feed->trace[span->layer] : NULL,
         .ledger = feed->ledger ? &feed->ledger[span->layer] : NULL,
+        .head_ledger = head_ledger(span),
         .work = session->work,
     };
     if (n == 1) {

@@ -49,6 +49,7 @@ struct ley_feed {
     const struct ley_attention_trace *trace; // [n_layers] with room for all tokens; NULL: none
     const struct ley_observer *observer;     // NULL: none
     const struct ley_progress *progress;     // called after every layer; NULL: none
+    struct ley_ledger *head_ledger;          // [n_layers * (Hkv + Hq)], see ley_attention_call
 };
 
 // Starts B = n_batch empty sequences on `model`, which is borrowed and must keep its attention as

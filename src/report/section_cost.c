@@ -198,6 +198,62 @@ static void list_retention(struct ley_page *page, const struct ley_result *cost)
     ley_markup_destroy(&hold);
 }
 
+// Energies as a block of rows (head) by columns (layer), in nJ; returns the heads of a layer.
+static int put_heads(struct ley_markup *script, const struct cJSON *layers) {
+    const struct cJSON *layer, *head;
+    int l = 0, n_heads = 0;
+    ley_plot_block(script, "heads");
+    cJSON_ArrayForEach(layer, layers) {
+        int h = 0;
+        cJSON_ArrayForEach(head, layer) {
+            ley_markup_format(script, "%d %d %.7g\n", l, h++, 1e9 * head->valuedouble);
+        }
+        n_heads = h > n_heads ? h : n_heads;
+        l++;
+    }
+    ley_markup_format(script, "EOD\n");
+    return n_heads;
+}
+
+// What each head of each layer costs: a field of coloured squares.
+static enum ley_status draw_heads(struct ley_page *page, const struct ley_result *run) {
+    const struct cJSON *cost = ley_json_object(run->json, "cost");
+    const struct cJSON *layers = ley_json_list(cost, "energy_by_head_j");
+    const struct cJSON *spread = ley_json_object(cost, "heads");
+    int n_layers = cJSON_GetArraySize(layers);
+    struct ley_markup script = {0}, text = {0};
+    if (n_layers == 0 || !spread) {
+        return LEY_OK;
+    }
+    int n_heads = put_heads(&script, layers);
+    ley_markup_format(&script,
+                      "set xrange [-0.5:%g]\nset yrange [-0.5:%g]\nunset key\nunset grid\n"
+                      "set xlabel 'layer'\nset ylabel 'query head'\n"
+                      "set cblabel 'nJ a token'\nset palette defined "
+                      "(0 '#fff3d6', 0.5 '#e08a3c', 1 '#7a1f3d')\n"
+                      "plot $heads u 1:2:(0.46):(0.46):3 w boxxyerror fs solid lc palette\n",
+                      n_layers - 0.5, n_heads - 0.5);
+    ley_markup_quantity(&text, ley_json_number(spread, "mean_j"), "J");
+    ley_markup_format(&text, ", standard deviation ");
+    ley_markup_quantity(&text, ley_json_number(spread, "standard_deviation_j"), "J");
+    ley_markup_format(&text, ", from ");
+    ley_markup_quantity(&text, ley_json_number(spread, "least_j"), "J");
+    ley_markup_format(&text, " to ");
+    ley_markup_quantity(&text, ley_json_number(spread, "most_j"), "J");
+    ley_markup_format(&text, "; random codes on a full ring take ");
+    ley_markup_quantity(&text, ley_json_number(cost, "uniform_codes_energy_per_head_j"), "J");
+    ley_page_figure(page, false);
+    int height = 120 + 14 * (n_heads < 30 ? n_heads : 30);
+    enum ley_status status = ley_page_plot(page, &script, 460, height, "energy by layer and head");
+    ley_page_caption(page, &run, 1,
+                     "Energy of a token by layer and query head, its share of the writes "
+                     "included: mean %s.",
+                     text.n ? text.text : "");
+    ley_markup_destroy(&script);
+    ley_markup_destroy(&text);
+    return status;
+}
+
 // What the events of a run cost, layer by layer, beside uniform random codes.
 static enum ley_status draw_layers(struct ley_page *page, const struct ley_result *run) {
     const struct cJSON *cost = ley_json_object(run->json, "cost"), *layer;
@@ -254,6 +310,7 @@ enum ley_status ley_section_cost(struct ley_page *page, const struct ley_report 
     }
     for (int i = 0; i < report->n_results; i++) {
         LEY_TRY(draw_layers(page, &report->result[i]));
+        LEY_TRY(draw_heads(page, &report->result[i]));
     }
     return LEY_OK;
 }

@@ -14,6 +14,8 @@ struct data {
     double *q, *k, *v, *out;
     struct ley_attention_trace trace;
     struct ley_ledger ledger;
+    bool has_heads; // kept apart, in `head`
+    struct ley_ledger head[32];
 };
 
 static double *new_array(int64_t n) {
@@ -56,6 +58,7 @@ static void run_sequence(struct data *data, const struct ley_attention *attentio
         packed_call(data->out, data->q, data->k, data->v, &data->shape, data->B, data->T);
     call.trace = &data->trace;
     call.ledger = &data->ledger;
+    call.head_ledger = data->has_heads ? data->head : NULL;
     ASSERT_OK(ley_attention_forward(attention, &call));
 }
 
@@ -64,6 +67,7 @@ static void run_stream(struct data *data, const struct ley_attention *attention)
         packed_call(data->out, data->q, data->k, data->v, &data->shape, data->B, data->T);
     call.trace = &data->trace;
     call.ledger = &data->ledger;
+    call.head_ledger = data->has_heads ? data->head : NULL;
     call.n_tokens = 1;
     struct ley_stream *stream;
     ASSERT_OK(ley_stream_create(&stream, attention, data->B));
@@ -97,6 +101,39 @@ static void assert_same_events(const struct ley_ledger *a, const struct ley_ledg
     }
 }
 
+// Ledgers of heads add up to the whole; of net charges, whose terms cancel, by the size of those.
+static void assert_heads_add_up(const struct data *data) {
+    struct ley_ledger sum = {0};
+    int n;
+    const struct ley_event *events = ley_events(&n);
+    double charge = data->ledger.k_charge_c + data->ledger.v_charge_c;
+    for (int h = 0; h < data->shape.n_kv_heads + data->shape.n_query_heads; h++) {
+        ley_ledger_add(&sum, &data->head[h]);
+        bool is_bank = h < data->shape.n_kv_heads;
+        assert_int_equal(data->head[h].columns_written, is_bank ? data->B * data->T : 0);
+        assert_int_equal(data->head[h].queries, is_bank ? 0 : data->B * data->T);
+    }
+    for (int i = 0; i < n; i++) {
+        double x = ley_ledger_value(&data->ledger, &events[i]);
+        double y = ley_ledger_value(&sum, &events[i]);
+        bool is_net = strstr(events[i].name, "net") != NULL;
+        double most = events[i].is_count ? 0 : 1e-12 * (is_net ? charge : x);
+        assert_true(fabs(x - y) <= most);
+    }
+}
+
+// Kept apart by head or not, the bits are the same.
+static void check_heads(const struct ley_attention *attention, const struct data *with,
+                        struct data *without,
+                        void (*run)(struct data *, const struct ley_attention *)) {
+    without->has_heads = false;
+    memset(&without->ledger, 0, sizeof without->ledger);
+    run(without, attention);
+    assert_memory_equal(&with->ledger, &without->ledger, sizeof with->ledger);
+    assert_same_bits(with, without);
+    assert_heads_add_up(with);
+}
+
 static void check_both_ways(struct ley_hardware *hardware, struct ley_attention_shape shape,
                             int64_t B, int64_t T, uint64_t seed) {
     struct ley_attention *attention;
@@ -111,10 +148,18 @@ static void check_both_ways(struct ley_hardware *hardware, struct ley_attention_
     }
     struct data a = make_data(hardware, shape, B, T, seed),
                 b = make_data(hardware, shape, B, T, seed);
+    struct data c = make_data(hardware, shape, B, T, seed);
+    a.has_heads = b.has_heads = true;
     run_sequence(&a, attention);
     run_stream(&b, attention);
     assert_same_bits(&a, &b);
     assert_same_events(&a.ledger, &b.ledger);
+    for (int h = 0; h < shape.n_kv_heads + shape.n_query_heads; h++) {
+        assert_same_events(&a.head[h], &b.head[h]);
+    }
+    check_heads(attention, &a, &c, run_sequence);
+    check_heads(attention, &b, &c, run_stream);
+    free_data(&c);
     assert_int_equal(a.ledger.queries, B * T * shape.n_query_heads);
     assert_int_equal(a.ledger.columns_written, B * T * shape.n_kv_heads);
     free_data(&a);

@@ -83,8 +83,20 @@ grep -q "of attention a token; a head" err.txt || { echo "FAILED: run does not s
 printf 'hello hello hello hello hello hello hello hello hello hello' >text.txt
 "$LEYDEN" perplexity -m "$model" -f text.txt --ctx 8 $opts --json >ppl.json 2>err.txt
 cost --events ppl.json --csv >figures.csv
+cp run.json generated.json
 cp ppl.json run.json
 near energy_per_token_j "$(number energy_per_token_j)" 1e-12
+
+# heads: the mean over them is that of the run, and their energies are found again from the events
+near heads.mean_j "$(number mean_j)" 1e-12
+near heads.mean_j "$(number energy_per_head_j)" 1e-12
+near heads.standard_deviation_j "$(number standard_deviation_j)" 1e-6
+near heads.least_j "$(number least_j)" 1e-12
+near heads.most_j "$(number most_j)" 1e-12
+says "heads of this run" cost --events ppl.json
+sed 's/"k_charge_c":[[:space:]]*\[\[/&"x", /' ppl.json >heads.json
+expect 2 "heads.json: events_by_head lacks a number of layer 0, head 0" cost --events heads.json
+cp generated.json run.json
 
 "$LEYDEN" params --technology --markdown >technology.md
 check "docs/TECHNOLOGY.md is current" sh -c 'tail -n +8 "$1" | cmp - technology.md' sh "$SOURCE/docs/TECHNOLOGY.md"

@@ -48,6 +48,7 @@ if command -v gnuplot >/dev/null; then
     grep -o 'id="[^"]*"' report.html | sort | uniq -d | grep . && fail "ids twice"
     check "the same again" "$LEYDEN" report results -o again.html
     cmp -s report.html again.html || fail "the same results give another page"
+    grep -q "energy by layer and head" report.html || fail "no energies of heads"
     check "a run brings its trace" "$LEYDEN" report results/run.json -o run.html
     grep -q 'id="signals"' run.html || fail "the trace of a run is not found"
     check "one file" "$LEYDEN" report results/digital.json -o one.html --title "one & only"
