@@ -38,7 +38,7 @@ static enum ley_status print(const struct cost_study *study, const struct invoca
 }
 
 int cmd_cost(int argc, char **argv) {
-    struct cost_options o = {.window = -1, .refresh_tokens = 256};
+    struct cost_options o = {.window = -1, .refresh_tokens = -1};
     const char *explain = NULL;
     bool json = false, csv = false;
     const struct option_row rows[] = {
@@ -48,7 +48,8 @@ int cmd_cost(int argc, char **argv) {
         {"shape", 0, OPTION_TEXT, &o.shape, "SHAPE", "the model by name or numbers (gpt2)"},
         {"window", 0, OPTION_INT, &o.window, "M", "tokens a query sees (array.window)"},
         {"token-period", 0, OPTION_REAL, &o.token_period_s, "S", "seconds from token to token"},
-        {"refresh", 0, OPTION_REAL, &o.refresh_tokens, "R", "tokens between refreshes (256)"},
+        {"refresh", 0, OPTION_REAL, &o.refresh_tokens, "R",
+         "tokens between refreshes (256, or array.refresh_tokens)"},
         {"events", 0, OPTION_TEXT, &o.events, "FILE", "price the events of a run's --json"},
         {"explain", 0, OPTION_TEXT, &explain, "KEY", "how one number came about"},
         {"no-measure", 0, OPTION_FLAG, &o.is_unmeasured, NULL, "leave this CPU out"},

@@ -281,8 +281,9 @@ static void give_heads(struct cost_study *study) {
 
 // All that is not measured is checked before this machine is kept busy.
 enum ley_status cost_study_create(struct cost_study *study, const struct cost_options *o) {
-    if (!(o->refresh_tokens >= 1 && o->refresh_tokens <= 1e9) ||
-        o->refresh_tokens != floor(o->refresh_tokens)) {
+    bool is_given = o->refresh_tokens != -1;
+    if (is_given && (!(o->refresh_tokens >= 1 && o->refresh_tokens <= 1e9) ||
+                     o->refresh_tokens != floor(o->refresh_tokens))) {
         return ley_fail(LEY_E_ARGUMENT, "--refresh is %g, must be a whole number 1..1e9",
                         o->refresh_tokens);
     }
@@ -292,6 +293,8 @@ enum ley_status cost_study_create(struct cost_study *study, const struct cost_op
     LEY_TRY(load_events(study, o));
     LEY_TRY(ley_hardware_check(&study->hardware, study->shape.n_heads / study->shape.n_kv_heads));
     LEY_TRY(ley_hardware_create_cell(&study->cell, &study->hardware));
+    int64_t period;
+    LEY_TRY(ley_refresh_period(&period, &study->hardware, study->cell));
     LEY_TRY(ley_devices_load(study->device, &study->n_devices));
     LEY_TRY(measure(study, o));
     const struct ley_cost_input input = {
@@ -301,7 +304,7 @@ enum ley_status cost_study_create(struct cost_study *study, const struct cost_op
         .shape = study->shape,
         .events = study->has_events ? &study->activity : NULL,
         .events_source = study->events_source,
-        .refresh_tokens = o->refresh_tokens,
+        .refresh_tokens = is_given ? o->refresh_tokens : study->hardware.array.refresh_tokens,
         .devices = study->device,
         .n_devices = study->n_devices,
         .cpu = study->cpu.attention_s > 0 ? &study->cpu : NULL,

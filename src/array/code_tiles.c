@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "array/retention.h"
 #include "core/memory.h"
 
 static int round_up(int n, int unit) {
@@ -48,7 +49,8 @@ static int sign_at(const struct ley_fixed *fixed, int level, int64_t lag) {
         return fixed->sign[level];
     }
     int64_t last = lag < fixed->n_lags ? lag : fixed->n_lags - 1;
-    double age_s = (double)last * fixed->hardware->time.token_period_s;
+    double age_s =
+        (double)ley_refresh_age(fixed->refresh_tokens, last) * fixed->hardware->time.token_period_s;
     struct ley_decay decay = ley_cell_decay(fixed->cell, age_s);
     return ley_cell_current(fixed->cell, fixed->u_v[level] * decay.u_scale) < 0 ? -1 : 1;
 }
@@ -101,6 +103,11 @@ void ley_code_tiles_write(struct ley_code_tiles *tiles, int64_t tile, int column
         v[4 * (int64_t)d] = v_code[d];
     }
     sum_column(tiles, tile, column, v_code);
+}
+
+const uint16_t *ley_code_tiles_levels(const struct ley_code_tiles *tiles, int64_t tile,
+                                      int column) {
+    return tiles->histogram + (tile * tiles->n_columns + column) * LEY_LEVELS;
 }
 
 void ley_code_tiles_read_k(uint8_t *k_code, const struct ley_code_tiles *tiles, int64_t tile,

@@ -39,6 +39,9 @@ void ley_code_tiles_write(struct ley_code_tiles *tiles, int64_t tile, int column
 void ley_code_tiles_read_k(uint8_t *k_code, const struct ley_code_tiles *tiles, int64_t tile,
                            int column);
 
+// Cells of V of a column by level: [LEY_LEVELS].
+const uint16_t *ley_code_tiles_levels(const struct ley_code_tiles *tiles, int64_t tile, int column);
+
 // Sum over the cells of a column of V of sign(level, lag) * lookup[j][level]; j = -1: of the sign.
 int32_t ley_code_tiles_size(const struct ley_code_tiles *tiles, int64_t tile, int column, int j,
                             int64_t lag);

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "array/clock.h"
+#include "array/retention.h"
 #include "core/memory.h"
 
 static const double most_weight = 65535; // two bytes
@@ -150,8 +151,10 @@ static bool make_powers(struct basis *basis, const struct ley_fixed *fixed) {
     const struct ley_hardware *hardware = fixed->hardware;
     int n_levels = hardware->converter.kv_levels;
     double middle = hardware->cell.v_dd_v / 2;
-    if (!ley_cell_polynomial(fixed->cell, basis->p) || n_levels % 2 != 0 ||
-        fabs(hardware->cell.v_ref_v - middle) > 1e-12 * middle || !has_sign_of_m(fixed)) {
+    // Rewritten columns grow old and young again, which running sums of powers cannot follow.
+    if (fixed->refresh_tokens > 0 || !ley_cell_polynomial(fixed->cell, basis->p) ||
+        n_levels % 2 != 0 || fabs(hardware->cell.v_ref_v - middle) > 1e-12 * middle ||
+        !has_sign_of_m(fixed)) {
         return false;
     }
     basis->has_powers = true;
@@ -228,7 +231,8 @@ static enum ley_status fill_tables(struct ley_fixed *fixed) {
         int64_t at = MARGIN + fixed->n_lags - 1 - lag;
         ley_fixed_column(fixed, fixed->coefficient + at,
                          fixed->magnitude ? fixed->magnitude + at : NULL, fixed->table_term,
-                         ley_clock_age_s(lag, fixed->hardware->time.token_period_s));
+                         ley_clock_age_s(ley_refresh_age(fixed->refresh_tokens, lag),
+                                         fixed->hardware->time.token_period_s));
         struct ley_decay decay = decay_at(fixed, lag);
         double left = decay.u_scale * decay.i_scale;
         fixed->slope[at] = (float)(fixed->hardware->cell.slope_a_per_v * left);
@@ -321,8 +325,14 @@ static enum ley_status fill_levels(struct resolved *made) {
         return ley_fail_memory("decay", (size_t)fixed->n_lags + 1, sizeof *made->decay);
     }
     for (int64_t lag = 0; lag <= fixed->n_lags; lag++) {
-        double age_s = ley_clock_age_s(lag, hardware->time.token_period_s);
+        double age_s = ley_clock_age_s(ley_refresh_age(fixed->refresh_tokens, lag),
+                                       hardware->time.token_period_s);
         made->decay[lag] = ley_cell_decay(fixed->cell, age_s);
+    }
+    struct ley_decay old = ley_cell_decay(
+        fixed->cell, ley_clock_age_s(fixed->refresh_tokens, hardware->time.token_period_s));
+    for (int k = 0; k < hardware->converter.kv_levels; k++) {
+        fixed->sense_a[k] = fabs(current(fixed, k, old));
     }
     return LEY_OK;
 }
@@ -330,6 +340,7 @@ static enum ley_status fill_levels(struct resolved *made) {
 // Steps depend on one another: levels, signs, basis, scales, tables.
 static enum ley_status resolve(struct resolved *made) {
     struct ley_fixed *fixed = &made->fixed;
+    LEY_TRY(ley_refresh_period(&fixed->refresh_tokens, fixed->hardware, fixed->cell));
     LEY_TRY(fill_levels(made));
     find_signs(fixed);
     if (!make_powers(&made->basis, fixed)) {

@@ -38,6 +38,8 @@ struct ley_fixed {
     // Coefficients for whole periods of age, youngest last, zeros on both sides (out of the
     // window): see ley_fixed_row. magnitude: |i| by terms; NULL when has_powers.
     // slope: of the surrogate cell that gradients see (M22), A/V; one term.
+    int64_t refresh_tokens;     // from one rewrite of a column to the next (M35); 0: never
+    double sense_a[LEY_LEVELS]; // |current| of each level just before it is rewritten
     int64_t n_lags, table_term; // lags that a query sees; floats from one term to the next
     float *coefficient, *magnitude, *slope;
     // Sign of the current at each level when just written, and the first lag, if below n_lags, at

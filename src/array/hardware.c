@@ -116,6 +116,10 @@ enum ley_status ley_hardware_check(const struct ley_hardware *hardware, int n_qu
                         "ring at least as many columns as the window",
                         hardware->array.ring, hardware->array.window);
     }
+    if (hardware->array.refresh != LEY_REFRESH_NONE && converter->kv_levels == 0) {
+        return ley_fail(LEY_E_ARGUMENT, "array.refresh rewrites levels, but dac.kv_levels is 0: "
+                                        "continuous values have none to go back to");
+    }
     double busy_s = ley_hardware_busy_s(hardware, n_queries_per_bank);
     // The allowance is for sums of decimal numbers that should be equal and differ in the last bit.
     if (busy_s > hardware->time.token_period_s * (1 + 1e-12)) {

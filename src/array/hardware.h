@@ -18,6 +18,12 @@ enum ley_arithmetic { // ORDER array.arithmetic
     LEY_ARITHMETIC_FIXED,
 };
 
+enum ley_refresh { // ORDER array.refresh
+    LEY_REFRESH_NONE,
+    LEY_REFRESH_EVERY,
+    LEY_REFRESH_ERROR,
+};
+
 // Plain data; array_params.def documents units, ranges and sources of the fields.
 struct ley_array_spec {
     // A head wider than n_rows stacks sub-arrays; n_columns is the length of a tile in tokens.
@@ -25,6 +31,8 @@ struct ley_array_spec {
     // In tokens: window is what a query sees, ring what the columns hold (0: the window).
     int window, ring;
     int arithmetic; // enum ley_arithmetic
+    int refresh;    // enum ley_refresh
+    int refresh_tokens;
     // of a bit line, for each cell on it (M51); 0: none
     double r_line_ohm;
 };

@@ -2,6 +2,7 @@
 #include "attention/attention.h"
 
 #include "array/fixed.h"
+#include "array/retention.h"
 #include "core/assert.h"
 #include "core/memory.h"
 
@@ -51,6 +52,9 @@ enum ley_status ley_attention_create(struct ley_attention **attention,
     made->hardware = *hardware;
     made->shape = *shape;
     enum ley_status status = ley_hardware_create_cell(&made->cell, hardware);
+    if (status == LEY_OK) {
+        status = ley_refresh_period(&made->refresh_tokens, &made->hardware, made->cell);
+    }
     if (status == LEY_OK) {
         status = create_scalers(made);
     }

@@ -34,6 +34,7 @@ struct ley_attention {
     struct ley_attention_shape shape;
     struct ley_cell *cell;
     struct ley_scaler *scaler[LEY_N_SIGNALS]; // [signal][head], see ley_attention_n_heads
+    int64_t refresh_tokens; // from one rewrite of a column to the next (M35); 0: never
     // The chip in integers (M21), when array.arithmetic is fixed, or auto and it fits; else NULL.
     struct ley_fixed *fixed;
     // Keys must come centred (M25, centre.h): whoever prepares q, k and v does it.

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "array/clock.h"
+#include "array/retention.h"
 #include "array/tile.h"
 #include "attention/backward_impl.h"
 #include "circuit/dac.h"
@@ -276,8 +277,9 @@ static enum ley_status prepare(struct run *run, struct scratch **scratch, int n_
                                4 * sizeof(double) * (size_t)attention->shape.head_dim);
     }
     for (int64_t lag = 0; lag < n_lags; lag++) {
+        int64_t age = ley_refresh_age(attention->refresh_tokens, lag);
         run->decay[lag] =
-            ley_cell_decay(attention->cell, ley_clock_age_s(lag, hardware->time.token_period_s));
+            ley_cell_decay(attention->cell, ley_clock_age_s(age, hardware->time.token_period_s));
     }
     return LEY_OK;
 }

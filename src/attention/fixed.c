@@ -97,6 +97,38 @@ void ley_fixed_counts_add(struct ley_fixed_counts *total, const struct ley_fixed
     total->n_tiles += part->n_tiles;
     total->pulse_tiles += part->pulse_tiles;
     total->k_charge += part->k_charge;
+    total->n_rewritten += part->n_rewritten;
+    for (int k = 0; k < LEY_LEVELS; k++) {
+        total->k_sensed[k] += part->k_sensed[k];
+        total->v_sensed[k] += part->v_sensed[k];
+    }
+}
+
+void ley_fixed_counts_refresh(struct ley_fixed_counts *counts, const struct ley_fixed *fixed,
+                              int64_t n, const uint8_t *k, const uint16_t *v_levels) {
+    counts->n_rewritten += n;
+    for (int d = 0; d < fixed->head_dim; d++) {
+        counts->k_sensed[k[d]] += n;
+    }
+    for (int level = 0; level < LEY_LEVELS; level++) {
+        counts->v_sensed[level] += n * v_levels[level];
+    }
+}
+
+// As bank.c counts one column.
+static void post_refresh(struct ley_ledger *ledger, const struct ley_fixed_counts *counts,
+                         const struct ley_fixed *fixed) {
+    uint64_t n_cells = 2 * (uint64_t)fixed->head_dim * (uint64_t)counts->n_rewritten;
+    double k_a = 0, v_a = 0;
+    for (int level = 0; level < LEY_LEVELS; level++) {
+        k_a += (double)counts->k_sensed[level] * fixed->sense_a[level];
+        v_a += (double)counts->v_sensed[level] * fixed->sense_a[level];
+    }
+    ledger->k_charge_c += k_a * fixed->hardware->time.q_pulse_s;
+    ledger->v_charge_c += v_a * fixed->hardware->time.q_pulse_s;
+    ledger->output_conversions += n_cells;
+    ledger->write_dac_conversions += n_cells;
+    ledger->cells_written += n_cells;
 }
 
 // As tile.c, dac.c, scaler.c and converter.c count them one by one.
@@ -121,4 +153,7 @@ void ley_fixed_counts_post(struct ley_ledger *ledger, const struct ley_fixed_cou
     ledger->digital_additions += D * tiles;
     ledger->q_line_time_s += (double)counts->pulse_tiles * unit_s;
     ledger->k_charge_c += counts->k_charge * unit_s;
+    if (counts->n_rewritten > 0) {
+        post_refresh(ledger, counts, fixed);
+    }
 }

@@ -64,7 +64,13 @@ struct ley_fixed_counts {
     int64_t n_live, n_tiles;      // columns and tiles that queries read
     int64_t pulse_tiles;          // codes of q times the tiles they drive
     double k_charge;              // powers: sum of pulse codes times |i| [A]
+    // rewrites of columns, and cells of K and of V that they sense, by level (M35)
+    int64_t n_rewritten, k_sensed[LEY_LEVELS], v_sensed[LEY_LEVELS];
 };
+
+// Counts n rewrites of a column: head_dim codes of K, levels of V as ley_code_tiles_levels.
+void ley_fixed_counts_refresh(struct ley_fixed_counts *counts, const struct ley_fixed *fixed,
+                              int64_t n, const uint8_t *k, const uint16_t *v_levels);
 
 // total += part
 void ley_fixed_counts_add(struct ley_fixed_counts *total, const struct ley_fixed_counts *part);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "array/clock.h"
+#include "array/retention.h"
 #include "attention/fixed_run_impl.h"
 #include "core/memory.h"
 #include "event/ledger.h"
@@ -259,6 +260,27 @@ static struct ley_fixed_counts count_queries(const struct ley_fixed_run *run, in
     return counts;
 }
 
+// Counts of what is written to key-value head h of all sequences: tokens, and their columns again
+// until the end (M35).
+static struct ley_fixed_counts count_writes(const struct ley_fixed_run *run, int64_t h) {
+    const struct ley_attention *attention = run->attention;
+    int64_t period = attention->refresh_tokens, n_kv = attention->shape.n_kv_heads;
+    int64_t ring = ley_hardware_ring(&attention->hardware);
+    int64_t width = attention->hardware.array.n_columns;
+    struct ley_fixed_counts counts = {.n_written = run->call->n_batch * run->n_tokens};
+    for (int64_t pair = h; period > 0 && pair < run->n_pairs; pair += n_kv) {
+        for (int64_t s = 0; s + period < run->n_tokens; s++) {
+            int64_t tile = s / ring * run->n_tiles + s % ring / width;
+            ley_fixed_counts_refresh(
+                &counts, attention->fixed,
+                ley_refresh_count(period, &attention->hardware, run->n_tokens - 1 - s),
+                run->k + (pair * run->n_tokens + s) * run->depth,
+                ley_code_tiles_levels(&run->tiles[pair], tile, (int)(s % ring % width)));
+        }
+    }
+    return counts;
+}
+
 // Counts of one query head into a ledger of its own.
 static void post_head(const struct run *all, const struct ley_fixed_tally *tally,
                       struct ley_fixed_counts counts, int64_t h) {
@@ -279,8 +301,7 @@ static void post(const struct run *all, const struct worker *worker, int n_threa
     const struct ley_fixed *fixed = run->attention->fixed;
     int64_t n_kv = run->attention->shape.n_kv_heads;
     struct ley_fixed_tally tally = {0};
-    struct ley_fixed_counts counts = {.n_written = run->n_pairs * run->n_tokens};
-    const struct ley_fixed_counts written = {.n_written = counts.n_written / n_kv};
+    struct ley_fixed_counts counts = {0};
     for (int64_t h = 0; h < run->attention->shape.n_query_heads; h++) {
         struct ley_fixed_tally of_head = {0};
         const struct ley_fixed_counts queries = count_queries(run, h);
@@ -296,8 +317,12 @@ static void post(const struct run *all, const struct worker *worker, int n_threa
     for (int64_t pair = 0; fixed->has_powers && pair < run->n_pairs; pair++) {
         counts.k_charge += all->k_charge[pair];
     }
-    for (int64_t h = 0; run->call->head_ledger && h < n_kv; h++) {
-        ley_fixed_counts_post(&run->call->head_ledger[h], &written, fixed);
+    for (int64_t h = 0; h < n_kv; h++) {
+        const struct ley_fixed_counts written = count_writes(run, h);
+        ley_fixed_counts_add(&counts, &written);
+        if (run->call->head_ledger) {
+            ley_fixed_counts_post(&run->call->head_ledger[h], &written, fixed);
+        }
     }
     ley_fixed_tally_post(run->call->ledger, &tally, fixed, counts.n_live);
     ley_fixed_counts_post(run->call->ledger, &counts, fixed);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "array/clock.h"
+#include "array/retention.h"
 #include "attention/fixed_impl.h"
 #include "core/assert.h"
 #include "core/memory.h"
@@ -16,7 +17,7 @@ struct ley_fixed_stream {
     int64_t n_pairs, n_tokens, now_tick;
     int ring, n_tiles, depth;
     struct ley_code_tiles *tiles; // [n_pairs]
-    // (n_tiles, columns of storage): token held (-1: none), tick of its writing, age for M21
+    // (n_tiles, columns of storage): token held (-1: none), tick of its last writing, age for M21
     int64_t *token, *tick, *lag;
     float *coefficient, *magnitude; // (n_tiles, 1 + n_terms, columns)
     double *powers, *weighted;      // (n_pairs, 4, depth), (n_pairs, depth)
@@ -171,6 +172,35 @@ static void write_token(struct ley_fixed_stream *stream, const struct ley_attent
     stream->tick[place] = tick;
 }
 
+// M35: columns whose time has come. Their levels stay: only the tick of writing changes.
+static void refresh_columns(struct ley_fixed_stream *stream) {
+    const struct ley_attention *attention = stream->attention;
+    int64_t period = attention->refresh_tokens, now = stream->n_tokens;
+    int64_t n = ley_refresh_count(period, &attention->hardware, now);
+    for (int64_t i = 1; i <= n; i++) {
+        stream->tick[place_of(stream, (now - i * period) % stream->ring)] = stream->now_tick;
+    }
+}
+
+// What a step writes to one bank: a token, and columns again.
+static struct ley_fixed_counts count_writes(const struct ley_fixed_stream *stream, int64_t pair) {
+    const struct ley_attention *attention = stream->attention;
+    const struct ley_code_tiles *tiles = &stream->tiles[pair];
+    int64_t period = attention->refresh_tokens, now = stream->n_tokens;
+    int64_t n = ley_refresh_count(period, &attention->hardware, now);
+    uint8_t *k = stream->codes + (pair * 3 + 2) * stream->depth;
+    struct ley_fixed_counts counts = {.n_written = 1};
+    for (int64_t i = 1; i <= n; i++) {
+        int64_t place = place_of(stream, (now - i * period) % stream->ring);
+        int64_t tile = place / tiles->n_columns;
+        int column = (int)(place % tiles->n_columns);
+        ley_code_tiles_read_k(k, tiles, tile, column);
+        ley_fixed_counts_refresh(&counts, attention->fixed, 1, k,
+                                 ley_code_tiles_levels(tiles, tile, column));
+    }
+    return counts;
+}
+
 // Coefficients of all columns as they stand now. Whole lags come from the table: a token as old as
 // in a sequence has the same ones.
 static void age_columns(struct ley_fixed_stream *stream) {
@@ -180,12 +210,17 @@ static void age_columns(struct ley_fixed_stream *stream) {
     double period_s = fixed->hardware->time.token_period_s;
     for (int64_t i = 0; i < stream->n_tiles * n_columns; i++) {
         int64_t at = i / n_columns * n_terms * n_columns + i % n_columns;
-        int64_t ticks = stream->now_tick - stream->tick[i], lag = ticks / one;
+        int64_t ticks = stream->now_tick - stream->tick[i], since = ticks / one;
+        // Rewritten columns (M35): tables go by the age of the token, whole periods of refresh
+        // more.
+        int64_t old = stream->n_tokens - stream->token[i];
+        int64_t lag = since + old - ley_refresh_age(fixed->refresh_tokens, old);
+        bool is_late = fixed->refresh_tokens > 0 && since >= fixed->refresh_tokens;
         float *out = stream->coefficient + at;
         float *size = fixed->magnitude ? stream->magnitude + at : NULL;
         bool is_live = stream->token[i] >= 0 && stream->n_tokens - stream->token[i] < fixed->n_lags;
         stream->lag[i] = lag - phase; // M21: of the first query of its block
-        if (is_live && (ticks % one != 0 || lag >= fixed->n_lags)) {
+        if (is_live && (ticks % one != 0 || lag >= fixed->n_lags || is_late)) {
             ley_fixed_column(fixed, out, size, n_columns, ley_clock_seconds(ticks, period_s));
             continue;
         }
@@ -310,10 +345,13 @@ static void run_bank(struct ley_fixed_stream *stream, const struct ley_attention
                       counts);
         }
     }
-    if (call->head_ledger) {
-        const struct ley_fixed_counts written = {.n_written = 1};
-        ley_fixed_counts_post(&call->head_ledger[pair % shape->n_kv_heads], &written,
-                              stream->attention->fixed);
+    if (call->ledger) {
+        const struct ley_fixed_counts written = count_writes(stream, pair);
+        ley_fixed_counts_add(counts, &written);
+        if (call->head_ledger) {
+            ley_fixed_counts_post(&call->head_ledger[pair % shape->n_kv_heads], &written,
+                                  stream->attention->fixed);
+        }
     }
 }
 
@@ -322,9 +360,9 @@ void ley_fixed_stream_step(struct ley_fixed_stream *stream, const struct ley_att
     const struct ley_attention_shape *shape = &stream->attention->shape;
     struct ley_fixed_tally tally = {0};
     struct ley_fixed_counts counts = {
-        .n_written = stream->n_pairs,
         .n_tiles = ley_fixed_live_tiles(&stream->attention->hardware, stream->n_tokens)};
     write_token(stream, call, 0, t_s, call->trace);
+    refresh_columns(stream);
     age_columns(stream);
     for (int64_t pair = 0; pair < stream->n_pairs; pair++) {
         run_bank(stream, call, pair, &tally, &counts);
@@ -354,7 +392,8 @@ void ley_fixed_stream_load(struct ley_fixed_stream *stream, const struct ley_att
     for (int64_t t = n > stream->ring ? n - stream->ring : 0; t < n; t++) {
         int64_t place = place_of(stream, t % stream->ring);
         stream->token[place] = t;
-        stream->tick[place] = ley_clock_ticks((double)t * period_s, period_s);
+        int64_t written = n - 1 - ley_refresh_age(fixed->refresh_tokens, n - 1 - t);
+        stream->tick[place] = ley_clock_ticks((double)written * period_s, period_s);
     }
     stream->now_tick = ley_clock_ticks((double)(n - 1) * period_s, period_s);
     stream->n_tokens = n;

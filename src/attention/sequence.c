@@ -7,9 +7,11 @@
 // and the tile does the rest (tile.c). No state is kept between queries: which token sits where
 // follows from arithmetic, which is what the bank (bank.c) is checked against.
 // O(B Hq T min(T, window) D) cell reads; memory O(T D) a thread.
+#include <math.h>
 #include <omp.h>
 
 #include "array/clock.h"
+#include "array/retention.h"
 #include "array/tile.h"
 #include "attention/attention.h"
 #include "attention/fixed_impl.h"
@@ -57,6 +59,36 @@ static void store(double *u, const struct run *run, const struct ley_heads *x,
     }
     if (ledger) {
         ledger->cells_written += (uint64_t)(run->n_tokens * head_dim);
+    }
+}
+
+// Charge that sensing the cells of one column moves (M35).
+static double sense_c(const struct run *run, const double *u, struct ley_decay decay) {
+    double sum_c = 0;
+    for (int d = 0; d < run->attention->shape.head_dim; d++) {
+        double i_a = ley_cell_current(run->attention->cell, u[d] * decay.u_scale) * decay.i_scale;
+        sum_c += fabs(i_a) * run->attention->hardware.time.q_pulse_s;
+    }
+    return sum_c;
+}
+
+// M35: rewrites of all columns until the end. They leave the level that was written, so a query
+// meets them in the ages alone.
+static void count_refresh(struct ley_ledger *ledger, const struct run *run,
+                          const struct scratch *scratch) {
+    const struct ley_attention *attention = run->attention;
+    const struct ley_hardware *hardware = &attention->hardware;
+    int64_t period = attention->refresh_tokens, head_dim = attention->shape.head_dim;
+    double age_s = ley_clock_age_s(period, hardware->time.token_period_s);
+    struct ley_decay decay = ley_cell_decay(attention->cell, age_s);
+    for (int64_t s = 0; period > 0 && s + period < run->n_tokens; s++) {
+        int64_t n = ley_refresh_count(period, hardware, run->n_tokens - 1 - s);
+        uint64_t n_cells = (uint64_t)(2 * head_dim * n);
+        ledger->k_charge_c += (double)n * sense_c(run, scratch->k_u + s * head_dim, decay);
+        ledger->v_charge_c += (double)n * sense_c(run, scratch->v_u + s * head_dim, decay);
+        ledger->output_conversions += n_cells;
+        ledger->write_dac_conversions += n_cells;
+        ledger->cells_written += n_cells;
     }
 }
 
@@ -126,6 +158,7 @@ static void run_pair(struct scratch *scratch, const struct run *run, int64_t pai
     store(scratch->v_u, run, &run->call->v, LEY_SIGNAL_V, pair, ledger);
     if (ledger) {
         ledger->columns_written += (uint64_t)run->n_tokens;
+        count_refresh(ledger, run, scratch);
         ledger[1] = *ledger;
     }
     for (int64_t g = 0; g < n_group; g++) {
@@ -214,8 +247,9 @@ static enum ley_status prepare(struct run *run, struct scratch **scratch, int n_
                                2 * sizeof(double) * (size_t)run->attention->shape.head_dim);
     }
     for (int64_t lag = 0; lag < n_lags; lag++) {
+        int64_t age = ley_refresh_age(run->attention->refresh_tokens, lag);
         run->decay[lag] = ley_cell_decay(run->attention->cell,
-                                         ley_clock_age_s(lag, hardware->time.token_period_s));
+                                         ley_clock_age_s(age, hardware->time.token_period_s));
     }
     return LEY_OK;
 }

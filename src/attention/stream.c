@@ -2,6 +2,7 @@
 #include "attention/stream.h"
 
 #include "array/bank.h"
+#include "array/retention.h"
 #include "attention/fixed_impl.h"
 #include "attention/trace_impl.h"
 #include "core/assert.h"
@@ -88,6 +89,18 @@ static void write_token(struct ley_stream *stream, const struct ley_attention_ca
     ley_bank_write(stream->bank[pair], k_v, v_v, t_s, call->ledger);
 }
 
+// M35: columns whose time has come, at the moment when the newest token is written. Older ones
+// have left the window.
+static void refresh_bank(const struct ley_stream *stream, int64_t pair, double t_s,
+                         struct ley_ledger *ledger) {
+    int64_t period = stream->attention->refresh_tokens, now = stream->n_tokens;
+    struct ley_bank *bank = stream->bank[pair];
+    int64_t n = ley_refresh_count(period, &stream->attention->hardware, now);
+    for (int64_t i = 1; i <= n; i++) {
+        ley_bank_refresh(bank, (int)((now - i * period) % ley_bank_ring(bank)), t_s, ledger);
+    }
+}
+
 // One query head reads its group's bank.
 static void read_token(struct ley_stream *stream, const struct ley_attention_call *call,
                        int64_t head, double t_s) {
@@ -134,6 +147,7 @@ void ley_stream_step(struct ley_stream *stream, const struct ley_attention_call 
     for (int64_t pair = 0; pair < stream->n_pairs; pair++) {
         begin_part(&before, call);
         write_token(stream, call, pair, 0, t_s, call->trace);
+        refresh_bank(stream, pair, t_s, call->ledger);
         end_part(call, &before, pair % shape->n_kv_heads);
         for (int64_t head = pair * n_group; head < (pair + 1) * n_group; head++) {
             begin_part(&before, call);
@@ -158,6 +172,7 @@ void ley_stream_load(struct ley_stream *stream, const struct ley_attention_call 
     for (int64_t t = 0; t < call->n_tokens; t++) {
         for (int64_t pair = 0; pair < stream->n_pairs; pair++) {
             write_token(stream, &quiet, pair, t, (double)t * period_s, NULL);
+            refresh_bank(stream, pair, (double)t * period_s, NULL);
         }
         stream->n_tokens++;
     }

@@ -10,6 +10,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "array/retention.h"
 #include "core/assert.h"
 
 enum { N_POINTS = 1200, MAX_AGES = 1024, N_CONTINUOUS = 256 };
@@ -196,6 +197,19 @@ static void count_plain(struct ley_activity *activity, const struct ley_hardware
     activity->digital_additions = n_tiles * head_dim;
 }
 
+// M35: columns that a bank rewrites a token, each shared by the queries of a group.
+static void add_refresh(struct ley_activity *activity, const struct ley_hardware *hardware,
+                        const struct ley_cell *cell, int64_t period, double n_cells) {
+    double n = n_cells * (double)ley_refresh_count(period, hardware, hardware->array.window - 1);
+    struct moments f =
+        current_moments(cell, hardware, (double)period * hardware->time.token_period_s);
+    activity->k_charge_c += n * f.size * 1e-6 * hardware->time.q_pulse_s;
+    activity->v_charge_c += n * f.size * 1e-6 * hardware->time.q_pulse_s;
+    activity->output_conversions += 2 * n;
+    activity->write_dac_conversions += 2 * n;
+    activity->cells_written += 2 * n;
+}
+
 // M32. Tiles are taken in the order of age: the newest 64 tokens, the next 64 ...
 void ley_activity_uniform(struct ley_activity *activity, const struct ley_hardware *hardware,
                           const struct ley_cell *cell, int head_dim, int n_queries_per_bank) {
@@ -203,10 +217,19 @@ void ley_activity_uniform(struct ley_activity *activity, const struct ley_hardwa
     double weight = (double)window / n_ages, to_units = 1e-6 / hardware->converter.output_i_sat_a;
     struct moments q = pulse_moments(hardware->converter.q_levels);
     struct tile_sums tile = {0, 0, 0};
+    int64_t period;
+    if (ley_refresh_period(&period, hardware, cell) != LEY_OK) {
+        period = 0; // such a chip is refused elsewhere
+    }
     memset(activity, 0, sizeof *activity);
     count_plain(activity, hardware, head_dim, n_queries_per_bank, q.m[1]);
+    if (period > 0) {
+        add_refresh(activity, hardware, cell, period, (double)head_dim / n_queries_per_bank);
+    }
     for (int i = 0; i < n_ages; i++) {
-        double age_s = ((i + 0.5) * weight - 0.5) * hardware->time.token_period_s;
+        double lag = (i + 0.5) * weight - 0.5;
+        double age_s =
+            (period > 0 ? fmod(lag, (double)period) : lag) * hardware->time.token_period_s;
         add_column(activity, &tile, hardware, cell, &q, age_s, head_dim, weight);
         // A tile is full, or the window ends; an age may stand for several tiles.
         double n_columns = hardware->array.n_columns;

@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "array/retention.h"
 #include "core/assert.h"
-#include "cost/retention.h"
 
 // Text of a key or formula made of a pattern.
 struct text {
@@ -194,7 +194,12 @@ static void derive_period(struct ley_figures *figures, const struct ley_cost_inp
          error_source);
     derive_policy(figures, period, "every", "floor((array.window - 1) / refresh.tokens)",
                   "M35: rewrites of a column before it leaves the window, each R tokens");
-    derive_policy(figures, period, "on_error", make("floor(%s / retention.hold_s)", oldest.at).at,
+    // Columns are rewritten when a token comes; levels lost within one period would need more.
+    struct text hold = make("%s.hold_tokens", stem.at);
+    bool is_whole = ley_figures_value(figures, hold.at) >= 1;
+    derive_policy(figures, period, "on_error",
+                  is_whole ? make("floor((array.window - 1) / %s)", hold.at).at
+                           : make("floor(%s / retention.hold_s)", oldest.at).at,
                   "M35: rewrites of a column before it leaves the window, each when a level is "
                   "about to be lost");
 }

@@ -229,10 +229,11 @@ static enum ley_status draw_heads(struct ley_page *page, const struct ley_result
     ley_markup_format(&script,
                       "set xrange [-0.5:%g]\nset yrange [-0.5:%g]\nunset key\nunset grid\n"
                       "set xlabel 'layer'\nset ylabel 'query head'\n"
-                      "set cblabel 'nJ a token'\nset palette defined "
+                      "set xtics %g\nset ytics %g\nset palette defined "
                       "(0 '#fff3d6', 0.5 '#e08a3c', 1 '#7a1f3d')\n"
                       "plot $heads u 1:2:(0.46):(0.46):3 w boxxyerror fs solid lc palette\n",
-                      n_layers - 0.5, n_heads - 0.5);
+                      n_layers - 0.5, n_heads - 0.5, fmax(1, ley_nice_step(n_layers, 8)),
+                      fmax(1, ley_nice_step(n_heads, 8)));
     ley_markup_quantity(&text, ley_json_number(spread, "mean_j"), "J");
     ley_markup_format(&text, ", standard deviation ");
     ley_markup_quantity(&text, ley_json_number(spread, "standard_deviation_j"), "J");
@@ -246,7 +247,7 @@ static enum ley_status draw_heads(struct ley_page *page, const struct ley_result
     int height = 120 + 14 * (n_heads < 30 ? n_heads : 30);
     enum ley_status status = ley_page_plot(page, &script, 460, height, "energy by layer and head");
     ley_page_caption(page, &run, 1,
-                     "Energy of a token by layer and query head, its share of the writes "
+                     "Energy of a token by layer and query head in nJ, its share of the writes "
                      "included: mean %s.",
                      text.n ? text.text : "");
     ley_markup_destroy(&script);

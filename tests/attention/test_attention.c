@@ -233,6 +233,121 @@ static void test_real_tiles(void **state) {
     check_both_ways(&hardware, (struct ley_attention_shape){2, 1, 64}, 1, 305, 77);
 }
 
+// A chip of random sizes whose levels are lost within its window.
+static struct ley_hardware make_leaking(uint64_t seed) {
+    struct ley_hardware hardware;
+    ASSERT_OK(ley_hardware_load(&hardware, seed % 4 == 3 ? "cmos" : "paper"));
+    hardware.array.window = (int)random_between(seed, 1, 60, 90);
+    hardware.array.ring = seed % 3 ? 0 : hardware.array.window + 7;
+    hardware.array.n_columns = (int)random_between(seed, 3, 5, 20);
+    hardware.array.arithmetic = (int)(seed % 3); // auto, double, float
+    hardware.cell.tau_s = hardware.time.token_period_s * random_between(seed, 5, 60, 200);
+    hardware.array.refresh = seed % 2 ? LEY_REFRESH_ERROR : LEY_REFRESH_EVERY;
+    hardware.array.refresh_tokens = 1 + (int)(seed / 2 % 5);
+    return hardware;
+}
+
+// M35: ages begin anew, and rewrites are counted, over a sequence as in banks.
+static void test_refreshed_sequence_equals_bank(void **state) {
+    (void)state;
+    for (uint64_t seed = 0; seed < 12; seed++) {
+        struct ley_hardware hardware = make_leaking(seed);
+        struct ley_attention_shape shape = {4, 2, (int)random_between(seed, 8, 1, 24)};
+        struct ley_attention *attention;
+        ASSERT_OK(ley_attention_create(&attention, &hardware, &shape));
+        assert_in_range(attention->refresh_tokens, 1, hardware.array.window - 1);
+        ley_attention_destroy(attention);
+        check_both_ways(&hardware, shape, 1 + (int64_t)(seed % 2), 200, seed * 10);
+    }
+}
+
+// Runs a chip with tokens `slower` times as far apart; outputs and ledger are left in `data`.
+static void run_slow(struct data *data, struct ley_hardware hardware, double slower,
+                     int64_t *period) {
+    struct ley_attention *attention;
+    hardware.time.token_period_s *= slower;
+    ASSERT_OK(ley_attention_create(&attention, &hardware, &data->shape));
+    *period = attention->refresh_tokens;
+    run_sequence(data, attention);
+    ley_attention_destroy(attention);
+}
+
+// Root mean square of the difference of outputs.
+static double miss(const struct data *a, const struct data *b) {
+    int64_t n = a->B * a->shape.n_query_heads * a->T * a->shape.head_dim;
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        sum += (a->out[i] - b->out[i]) * (a->out[i] - b->out[i]);
+    }
+    return sqrt(sum / (double)n);
+}
+
+// With tokens far apart leakage spoils the outputs; a rewrite a token undoes it, to the bit in
+// double, and one as late as levels hold undoes most. Every rewrite is counted.
+static void test_refresh_undoes_leakage(void **state) {
+    (void)state;
+    for (int arithmetic = LEY_ARITHMETIC_AUTO; arithmetic <= LEY_ARITHMETIC_DOUBLE; arithmetic++) {
+        struct ley_attention_shape shape = {2, 1, 16};
+        struct ley_hardware hardware;
+        ASSERT_OK(ley_hardware_load(&hardware, "paper"));
+        hardware.array.window = 50;
+        hardware.array.arithmetic = arithmetic;
+        struct data run[4]; // without leakage, with, rewritten each token, rewritten when it must
+        int64_t period[4], T = 120, n_rewrites = 0;
+        for (int i = 0; i < 4; i++) {
+            struct ley_hardware chip = hardware;
+            chip.cell.leakage = i == 0 ? LEY_LEAK_NONE : hardware.cell.leakage;
+            chip.array.refresh = i == 2   ? LEY_REFRESH_EVERY
+                                 : i == 3 ? LEY_REFRESH_ERROR
+                                          : LEY_REFRESH_NONE;
+            chip.array.refresh_tokens = 1;
+            run[i] = make_data(&hardware, shape, 1, T, 3);
+            run_slow(&run[i], chip, 150, &period[i]);
+        }
+        double spoilt = miss(&run[1], &run[0]);
+        assert_true(spoilt > 1e-2);
+        assert_true(miss(&run[2], &run[0]) <= (arithmetic == LEY_ARITHMETIC_AUTO ? 2e-3 : 0));
+        assert_true(miss(&run[3], &run[0]) < spoilt / 3);
+        assert_int_equal(period[2], 1);
+        assert_in_range(period[3], 2, 10);
+        for (int64_t s = 0; s < T; s++) {
+            int64_t left = T - 1 - s < 49 ? T - 1 - s : 49;
+            n_rewrites += left / period[3];
+        }
+        uint64_t n_cells = (uint64_t)(2 * 16 * n_rewrites);
+        assert_int_equal(run[3].ledger.cells_written, run[1].ledger.cells_written + n_cells);
+        assert_int_equal(run[3].ledger.write_dac_conversions,
+                         run[1].ledger.write_dac_conversions + n_cells);
+        assert_int_equal(run[3].ledger.output_conversions,
+                         run[1].ledger.output_conversions + n_cells);
+        assert_int_equal(run[3].ledger.columns_written, run[1].ledger.columns_written);
+        for (int i = 0; i < 4; i++) {
+            free_data(&run[i]);
+        }
+    }
+}
+
+// What cannot work is told when a layer is made.
+static void test_refresh_that_comes_too_late(void **state) {
+    (void)state;
+    struct ley_attention_shape shape = {1, 1, 8};
+    struct ley_hardware hardware, slow;
+    struct ley_attention *attention;
+    ASSERT_OK(ley_hardware_load(&hardware, "paper"));
+    hardware.array.refresh = LEY_REFRESH_EVERY;
+    hardware.array.refresh_tokens = 1000;
+    ASSERT_FAILS(ley_attention_create(&attention, &hardware, &shape), LEY_E_ARGUMENT,
+                 "a level is lost 860 tokens of 8e-07 s after its writing");
+    slow = hardware;
+    slow.array.refresh = LEY_REFRESH_ERROR;
+    slow.time.token_period_s = 1;
+    ASSERT_FAILS(ley_attention_create(&attention, &slow, &shape), LEY_E_ARGUMENT,
+                 "shorten time.token_period_s");
+    hardware.converter.kv_levels = 0;
+    ASSERT_FAILS(ley_attention_create(&attention, &hardware, &shape), LEY_E_ARGUMENT,
+                 "dac.kv_levels is 0");
+}
+
 static void test_threads_do_not_matter(void **state) {
     (void)state;
     struct ley_hardware hardware;
@@ -398,11 +513,18 @@ static void test_stops_on_request(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_centred_keys),         cmocka_unit_test(test_sequence_equals_bank),
-        cmocka_unit_test(test_real_tiles),           cmocka_unit_test(test_threads_do_not_matter),
-        cmocka_unit_test(test_grouped_heads),        cmocka_unit_test(test_ideal_is_exact),
-        cmocka_unit_test(test_more_levels_converge), cmocka_unit_test(test_window_forgets),
+        cmocka_unit_test(test_centred_keys),
+        cmocka_unit_test(test_sequence_equals_bank),
+        cmocka_unit_test(test_real_tiles),
+        cmocka_unit_test(test_threads_do_not_matter),
+        cmocka_unit_test(test_grouped_heads),
+        cmocka_unit_test(test_ideal_is_exact),
+        cmocka_unit_test(test_more_levels_converge),
+        cmocka_unit_test(test_window_forgets),
         cmocka_unit_test(test_stops_on_request),
+        cmocka_unit_test(test_refreshed_sequence_equals_bank),
+        cmocka_unit_test(test_refresh_undoes_leakage),
+        cmocka_unit_test(test_refresh_that_comes_too_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

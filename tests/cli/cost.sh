@@ -98,6 +98,23 @@ sed 's/"k_charge_c":[[:space:]]*\[\[/&"x", /' ppl.json >heads.json
 expect 2 "heads.json: events_by_head lacks a number of layer 0, head 0" cost --events heads.json
 cp generated.json run.json
 
+# refresh: tokens far apart spoil a run, rewriting their columns mends it
+far="$opts --set time.token_period_s=5e-4"
+nll() { "$LEYDEN" perplexity -m "$model" -f text.txt --ctx 20 --json "$@" 2>err.txt | grep -m 1 '"nll"' | tr -d ' \t,' | cut -d: -f2; }
+awk -v fresh="$(nll $opts --set cell.leakage=none)" -v old="$(nll $far)" \
+    -v mended="$(nll $far --set array.refresh=every --set array.refresh_tokens=1)" 'BEGIN {
+    spoilt = old - fresh; rest = mended - fresh
+    print "nll " fresh ", leaking " old ", refreshed " mended
+    exit !(spoilt * spoilt > 0 && rest * rest * 100 < spoilt * spoilt) }' ||
+    { echo "FAILED: refresh mends no run"; failures=$((failures + 1)); }
+cost --set array.refresh=error --shape gpt2 --csv >figures.csv
+near refresh.tokens 256 1e-12
+near events.cells_written 256 1e-12
+cost --set array.refresh=every --set array.refresh_tokens=300 --shape gpt2 --csv >figures.csv
+near refresh.tokens 300 1e-12
+near events.cells_written $((128 + 3 * 128)) 1e-12
+expect 2 "a level is lost 860 tokens" cost --set array.refresh=every --set array.refresh_tokens=900
+
 "$LEYDEN" params --technology --markdown >technology.md
 check "docs/TECHNOLOGY.md is current" sh -c 'tail -n +8 "$1" | cmp - technology.md' sh "$SOURCE/docs/TECHNOLOGY.md"
 says '"key": "digital.mac_j"' "$LEYDEN" params --technology --json

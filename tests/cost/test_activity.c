@@ -129,6 +129,27 @@ static void test_groups_share_the_write(void **state) {
     ley_cell_destroy(cell);
 }
 
+// M35: a chip that rewrites its columns: three times each before they leave the window.
+static void test_refresh_is_expected(void **state) {
+    (void)state;
+    struct ley_hardware hardware;
+    struct ley_cell *cell;
+    struct ley_activity plain, refreshed;
+    ASSERT_OK(ley_hardware_load(&hardware, "paper"));
+    ASSERT_OK(ley_hardware_create_cell(&cell, &hardware));
+    ley_activity_uniform(&plain, &hardware, cell, WIDTH, 1);
+    hardware.array.refresh = LEY_REFRESH_EVERY;
+    ley_activity_uniform(&refreshed, &hardware, cell, WIDTH, 1);
+    assert_true(refreshed.cells_written == plain.cells_written + 6 * WIDTH);
+    assert_true(refreshed.write_dac_conversions == plain.write_dac_conversions + 6 * WIDTH);
+    assert_true(refreshed.output_conversions == plain.output_conversions + 6 * WIDTH);
+    assert_true(refreshed.columns_written == plain.columns_written);
+    // Fuller cells carry more, and sensing them takes some.
+    assert_true(refreshed.k_charge_c > plain.k_charge_c);
+    assert_true(refreshed.k_net_charge_c != plain.k_net_charge_c);
+    ley_cell_destroy(cell);
+}
+
 // Converters without steps, windows longer than the ages that are looked at.
 static void test_other_sizes(void **state) {
     (void)state;
@@ -151,6 +172,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_uniform_codes_match_a_simulated_ledger),
         cmocka_unit_test(test_uniform_codes_of_other_chips),
+        cmocka_unit_test(test_refresh_is_expected),
         cmocka_unit_test(test_groups_share_the_write),
         cmocka_unit_test(test_other_sizes),
     };

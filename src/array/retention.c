@@ -1,9 +1,11 @@
 // retention.c - ages at which levels turn into their neighbours (M35)
 //
 // Leakage moves every level towards u = 0, so errors grow with age and bisection finds the limit.
-#include "cost/retention.h"
+#include "array/retention.h"
 
 #include <math.h>
+
+#include "array/clock.h"
 
 // Levels of the write DAC.
 static int count_levels(const struct ley_hardware *hardware) {
@@ -85,4 +87,62 @@ double ley_retention_sense_charge_c(const struct ley_hardware *hardware,
         sum_a += fabs(current_a(hardware, cell, k, fresh));
     }
     return sum_a / count_levels(hardware) * hardware->time.q_pulse_s;
+}
+
+// Whether all levels can be told apart that many tokens after they were written.
+static bool holds(const struct ley_hardware *hardware, const struct ley_cell *cell,
+                  int64_t n_tokens) {
+    double age_s = ley_clock_age_s(n_tokens, hardware->time.token_period_s);
+    return ley_retention_error(hardware, cell, age_s) < 1;
+}
+
+// The most tokens after which levels hold, up to the window. Errors grow with age: bisection.
+static int64_t longest(const struct ley_hardware *hardware, const struct ley_cell *cell) {
+    int64_t low = 0, high = hardware->array.window;
+    if (holds(hardware, cell, high)) {
+        return high;
+    }
+    while (high - low > 1) {
+        int64_t middle = (low + high) / 2;
+        if (holds(hardware, cell, middle)) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+enum ley_status ley_refresh_period(int64_t *n_tokens, const struct ley_hardware *hardware,
+                                   const struct ley_cell *cell) {
+    const struct ley_array_spec *array = &hardware->array;
+    *n_tokens = 0;
+    if (array->refresh == LEY_REFRESH_NONE) {
+        return LEY_OK;
+    }
+    bool is_every = array->refresh == LEY_REFRESH_EVERY;
+    int64_t most = longest(hardware, cell), wanted = is_every ? array->refresh_tokens : most;
+    // A column leaves the window before.
+    if (wanted >= array->window) {
+        return LEY_OK;
+    }
+    if (wanted > most || wanted < 1) {
+        return ley_fail(LEY_E_ARGUMENT,
+                        "array.refresh: a level is lost %lld tokens of %g s after its writing, "
+                        "before it is rewritten; %s",
+                        (long long)most + 1, hardware->time.token_period_s,
+                        most > 0 ? "lower array.refresh_tokens or take array.refresh=error"
+                                 : "shorten time.token_period_s, or take cells that leak less");
+    }
+    *n_tokens = wanted;
+    return LEY_OK;
+}
+
+int64_t ley_refresh_age(int64_t period, int64_t lag) {
+    return period > 0 ? lag % period : lag;
+}
+
+int64_t ley_refresh_count(int64_t period, const struct ley_hardware *hardware, int64_t n_tokens) {
+    int64_t most = hardware->array.window - 1;
+    return period > 0 ? (n_tokens < most ? n_tokens : most) / period : 0;
 }

@@ -1,7 +1,9 @@
-// retention.h - how long a stored level stays itself (M35).
+// retention.h - how long a stored level stays itself, and when columns are rewritten (M35).
 //
 // A level is lost when leakage has moved its read current by half of the step to its neighbour.
 #pragma once
+#include <stdint.h>
+
 #include "array/hardware.h"
 
 #ifdef __cplusplus
@@ -23,6 +25,19 @@ double ley_retention_hold_s(const struct ley_hardware *hardware, const struct le
 // Charge through one cell under the longest pulse, mean over levels: what sensing it moves.
 double ley_retention_sense_charge_c(const struct ley_hardware *hardware,
                                     const struct ley_cell *cell);
+
+// *n_tokens receives the tokens from one rewrite of a column to the next: array.refresh_tokens
+// where array.refresh is `every`, the most after which no level is lost where it is `error`; 0 when
+// no column of the window is ever rewritten. LEY_E_ARGUMENT when levels would be lost before.
+LEY_MUST_CHECK enum ley_status ley_refresh_period(int64_t *n_tokens,
+                                                  const struct ley_hardware *hardware,
+                                                  const struct ley_cell *cell);
+
+// Tokens since the last write of a column that holds a token of `lag` tokens ago.
+int64_t ley_refresh_age(int64_t period, int64_t lag);
+
+// Rewrites of a token's column while n_tokens more come, before it leaves the window.
+int64_t ley_refresh_count(int64_t period, const struct ley_hardware *hardware, int64_t n_tokens);
 
 #ifdef __cplusplus
 }
