@@ -50,6 +50,7 @@ int cmd_cost(int argc, char **argv) {
         {"token-period", 0, OPTION_REAL, &o.token_period_s, "S", "seconds from token to token"},
         {"refresh", 0, OPTION_REAL, &o.refresh_tokens, "R",
          "tokens between refreshes (256, or array.refresh_tokens)"},
+        {"device", 0, OPTION_REPEAT, &o.devices, "FILE", "one more rival: a measurement, peaks"},
         {"events", 0, OPTION_TEXT, &o.events, "FILE", "price the events of a run's --json"},
         {"explain", 0, OPTION_TEXT, &explain, "KEY", "how one number came about"},
         {"no-measure", 0, OPTION_FLAG, &o.is_unmeasured, NULL, "leave this CPU out"},

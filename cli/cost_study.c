@@ -240,6 +240,45 @@ static enum ley_status load_shape(struct cost_study *study, const struct cost_op
     return ley_cost_shape_check(&study->shape);
 }
 
+// A device without peaks is there for its measurement, which must be of this layer.
+static enum ley_status check_device(const struct cost_study *study, const char *path, int i) {
+    const struct ley_device *device = &study->device[i].device;
+    const struct ley_cost_shape *shape = &study->shape;
+    double n_kv_heads = device->n_kv_heads > 0 ? device->n_kv_heads : device->n_heads;
+    for (int before = 0; before < i; before++) {
+        if (strcmp(study->device[before].name, study->device[i].name) == 0) {
+            return ley_fail(LEY_E_ARGUMENT,
+                            "--device %s: there is a device %s already; name the file otherwise",
+                            path, study->device[i].name);
+        }
+    }
+    if (!ley_device_has_peaks(&study->device[i]) &&
+        (device->n_heads != shape->n_heads || n_kv_heads != shape->n_kv_heads ||
+         device->head_dim != shape->head_dim || device->n_tokens != study->hardware.array.window)) {
+        return ley_fail(LEY_E_ARGUMENT,
+                        "--device %s was measured with %g heads on %g, %g wide, %g tokens; here "
+                        "are %d on %d, %d wide, %d tokens",
+                        path, device->n_heads, n_kv_heads, device->head_dim, device->n_tokens,
+                        shape->n_heads, shape->n_kv_heads, shape->head_dim,
+                        study->hardware.array.window);
+    }
+    return LEY_OK;
+}
+
+// Leyden's own, then those that are named.
+static enum ley_status load_devices(struct cost_study *study, const struct cost_options *o) {
+    LEY_TRY(ley_devices_load(study->device, &study->n_devices));
+    for (int i = 0; i < o->devices.n; i++) {
+        if (study->n_devices == LEY_MAX_DEVICES) {
+            return ley_fail(LEY_E_ARGUMENT, "--device %s is one too many: %d devices at most",
+                            o->devices.text[i], LEY_MAX_DEVICES);
+        }
+        LEY_TRY(ley_device_load(&study->device[study->n_devices], o->devices.text[i]));
+        LEY_TRY(check_device(study, o->devices.text[i], study->n_devices++));
+    }
+    return LEY_OK;
+}
+
 // After everything else has been checked.
 static enum ley_status measure(struct cost_study *study, const struct cost_options *o) {
     if (o->is_unmeasured) {
@@ -295,7 +334,7 @@ enum ley_status cost_study_create(struct cost_study *study, const struct cost_op
     LEY_TRY(ley_hardware_create_cell(&study->cell, &study->hardware));
     int64_t period;
     LEY_TRY(ley_refresh_period(&period, &study->hardware, study->cell));
-    LEY_TRY(ley_devices_load(study->device, &study->n_devices));
+    LEY_TRY(load_devices(study, o));
     LEY_TRY(measure(study, o));
     const struct ley_cost_input input = {
         .hardware = &study->hardware,

@@ -7,7 +7,7 @@
 struct cost_options {
     struct hardware_options
         hw; // name NULL: of the events' file, else paper; --set also sets prices
-    struct text_list technology;
+    struct text_list technology, devices;
     const char *model, *shape, *events;
     int window;
     double token_period_s, refresh_tokens;

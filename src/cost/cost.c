@@ -300,8 +300,9 @@ static void derive_token(struct ley_figures *figures, const char *device, const 
 static void give_measured(struct ley_figures *figures, const struct ley_cost_input *input,
                           const struct ley_device_file *file) {
     const struct ley_device *device = &file->device;
+    double n_kv_heads = device->n_kv_heads > 0 ? device->n_kv_heads : device->n_heads;
     bool is_same = device->n_heads == input->shape.n_heads &&
-                   device->n_heads == input->shape.n_kv_heads &&
+                   n_kv_heads == input->shape.n_kv_heads &&
                    device->head_dim == input->shape.head_dim &&
                    device->n_tokens == input->hardware->array.window;
     if (!is_same || device->attention_s == 0) {
@@ -310,11 +311,11 @@ static void give_measured(struct ley_figures *figures, const struct ley_cost_inp
     struct text stem = make("measured.%s", file->name);
     ley_figures_derive(figures, make("%s.attention_s", stem.at).at, "s",
                        make("%s.measured.attention_s", file->name).at,
-                       "S3.6: one layer, one token, in a batch of 64");
+                       "M37: one layer, one token of a batch");
     if (device->attention_j > 0) {
         ley_figures_derive(figures, make("%s.attention_j", stem.at).at, "J",
                            make("%s.measured.attention_j", file->name).at,
-                           "S3.6: one layer, one token, in a batch of 64");
+                           "M37: one layer, one token of a batch");
     }
     derive_gains(figures, stem.at);
 }
@@ -330,7 +331,7 @@ static void derive_rivals(struct ley_figures *figures, const struct ley_cost_inp
         give_table(figures, make("%s.", file->name).at, ley_device_params(), &file->device,
                    file->note);
         give_measured(figures, input, file);
-        for (int f = 0; f < 3; f++) {
+        for (int f = 0; f < 3 && ley_device_has_peaks(file); f++) {
             derive_roofline(figures, file->name, formats[f].name, formats[f].n_bytes);
             for (int b = 0; input->shape.d_model > 0 && b < 2; b++) {
                 derive_token(figures, file->name, formats[f].name, b ? 64 : 1);

@@ -98,6 +98,25 @@ sed 's/"k_charge_c":[[:space:]]*\[\[/&"x", /' ppl.json >heads.json
 expect 2 "heads.json: events_by_head lacks a number of layer 0, head 0" cost --events heads.json
 cp generated.json run.json
 
+# a rival that was measured, as bench/cuda prints it
+cat >my_gpu.yaml <<'END'
+description: a GPU, measured
+measured:
+  attention_s: {value: 1.3e-6, unit: s, low: 1.2e-6, high: 1.4e-6, source: "me"}
+  attention_j: {value: 7.38e-4, unit: J, low: 7.38e-4, high: 7.38e-4, source: "me"}
+  heads: {value: 12, unit: 1, low: 12, high: 12, source: "me"}
+  kv_heads: {value: 12, unit: 1, low: 12, high: 12, source: "me"}
+  width: {value: 64, unit: 1, low: 64, high: 64, source: "me"}
+  tokens: {value: 1024, unit: 1, low: 1024, high: 1024, source: "me"}
+END
+cost --device ./my_gpu.yaml --csv >figures.csv
+near measured.my_gpu.latency_gain 20 1e-6
+near measured.my_gpu.energy_gain 10000 1e-6
+grep -q roofline.my_gpu figures.csv && { echo "FAILED: a roofline without peaks"; failures=$((failures + 1)); }
+expect 2 "was measured with 12 heads on 12, 64 wide, 1024 tokens; here are 9 on 3, 64 wide, 1024 tokens" cost --device ./my_gpu.yaml --shape smollm2-135m
+expect 2 "there is a device h100 already" cost --device "$SOURCE/config/device/h100.yaml"
+expect 2 "no_such.yaml" cost --device ./no_such.yaml
+
 # refresh: tokens far apart spoil a run, rewriting their columns mends it
 far="$opts --set time.token_period_s=5e-4"
 nll() { "$LEYDEN" perplexity -m "$model" -f text.txt --ctx 20 --json "$@" 2>err.txt | grep -m 1 '"nll"' | tr -d ' \t,' | cut -d: -f2; }
