@@ -29,6 +29,7 @@ static const char *const stage_names[N_STAGES] = {"match", "transfer", "distil"}
 enum learns { SCALERS, LORA, ALL };
 
 struct options {
+    struct invocation invocation;
     struct language_options language;
     struct training_options training;
     const char *out, *method, *learns, *matrices, *type, *keys;
@@ -407,7 +408,11 @@ static enum ley_status open_all(struct adapt *adapt) {
 static enum ley_status adapt_model(struct adapt *adapt) {
     const struct options *o = adapt->options;
     LEY_TRY(check(adapt));
-    adapt->training = (struct training){.options = &o->training, .command = "adapt", .out = o->out};
+    adapt->training = (struct training){.options = &o->training,
+                                        .command = "adapt",
+                                        .out = o->out,
+                                        .invocation = &o->invocation,
+                                        .language = &o->language};
     LEY_TRY(training_begin(&adapt->training, stage_names, N_STAGES));
     LEY_TRY(open_all(adapt));
     LEY_TRY(create_net(adapt));
@@ -428,7 +433,8 @@ static void release(struct adapt *adapt) {
 
 // Low-rank changes of attention by default: a small file, and the teacher's weights stay.
 int cmd_adapt(int argc, char **argv) {
-    struct options o = {.language = LANGUAGE_DEFAULTS,
+    struct options o = {.invocation = {argc, argv},
+                        .language = LANGUAGE_DEFAULTS,
                         .training = TRAINING_DEFAULTS,
                         .method = "transfer,distil",
                         .learns = "lora",

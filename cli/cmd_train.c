@@ -20,6 +20,7 @@ static const struct command command = {
     "A text of several documents has <|endoftext|> between them; .jsonl has one a line."};
 
 struct options {
+    struct invocation invocation;
     struct language_options language;
     struct training_options training;
     const char *out, *config, *tokenizer, *type;
@@ -189,7 +190,11 @@ static enum ley_status train_model(struct train *train) {
     if (train->is_analog) {
         LEY_TRY(language_hardware(&train->language.hardware, &o->language));
     }
-    train->training = (struct training){.options = &o->training, .command = "train", .out = o->out};
+    train->training = (struct training){.options = &o->training,
+                                        .command = "train",
+                                        .out = o->out,
+                                        .invocation = &o->invocation,
+                                        .language = &o->language};
     LEY_TRY(training_begin(&train->training, stages, 1));
     LEY_TRY(open_model(train));
     LEY_TRY(training_open_data(&train->training, &train->language, train->vocab_file));
@@ -218,8 +223,10 @@ static void release(struct train *train) {
 
 // Digital by default: a chip is named by --hw.
 int cmd_train(int argc, char **argv) {
-    struct options o = {
-        .language = LANGUAGE_DEFAULTS, .training = TRAINING_DEFAULTS, .type = "bf16"};
+    struct options o = {.invocation = {argc, argv},
+                        .language = LANGUAGE_DEFAULTS,
+                        .training = TRAINING_DEFAULTS,
+                        .type = "bf16"};
     struct language_options *l = &o.language;
     const struct option_row rows[] = {
         LANGUAGE_ROWS(*l),

@@ -1,11 +1,15 @@
 // training.c - one stage of a run: options to steps, log, progress line, checkpoints by name
 #include "training.h"
 
+#include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#include "cost_study.h"
 
 // One whole-number option and its range.
 struct range {
@@ -178,8 +182,46 @@ static struct ley_run_options run_options(const struct training *training, const
     };
 }
 
+// What a run is, as the first line of its log; the caller frees it. NULL: no memory.
+static char *describe(const struct training *training, const struct ley_model_config *config) {
+    const struct training_options *o = training->options;
+    struct ley_cost_shape shape = cost_shape_of(config);
+    struct cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "kind", "start"); // first: LEY_LOG_START
+    session_add_origin(root, training->invocation);
+    if (training->language->model) {
+        cJSON_AddStringToObject(root, "model", training->language->model);
+    }
+    cJSON_AddStringToObject(root, "model_name", config->name);
+    cJSON_AddStringToObject(root, "hw", training->language->hw.name);
+    cJSON_AddNumberToObject(root, "seed", o->seed);
+    struct cJSON *options = cJSON_AddObjectToObject(root, "options");
+    cJSON_AddStringToObject(options, "data", o->data);
+    cJSON_AddNumberToObject(options, "tokens", o->tokens);
+    cJSON_AddNumberToObject(options, "ctx", o->ctx);
+    cJSON_AddNumberToObject(options, "batch", o->batch);
+    if (o->rate > 0) {
+        cJSON_AddNumberToObject(options, "lr", o->rate); // else each stage has its own
+    }
+    cost_shape_add_json(cJSON_AddObjectToObject(root, "shape"), &shape);
+    char *text = cJSON_PrintUnformatted(root);
+    cJSON_Delete(root);
+    return text;
+}
+
+// Opens the log of a stage; a log that is new begins with what the run is.
+static enum ley_status open_log(struct training *training, struct ley_net *net, const char *stage,
+                                int64_t step) {
+    char *start = describe(training, ley_model_config(ley_net_model(net)));
+    enum ley_status status =
+        start ? ley_log_open(&training->log, training->options->log, stage, step, start)
+              : ley_fail_memory("the first line of a log", 1, 1);
+    free(start);
+    return status;
+}
+
 static enum ley_status run_stage(struct training *training, struct ley_run *run,
-                                 const char *stage) {
+                                 struct ley_net *net, const char *stage) {
     const struct ley_training_state *state = ley_run_state(run);
     const struct ley_run_observer observer = {see, training};
     training->stage = stage;
@@ -187,7 +229,7 @@ static enum ley_status run_stage(struct training *training, struct ley_run *run,
     training->begin_s = clock_s();
     training->first_cost = training->last_cost = NAN;
     if (training->options->log) {
-        LEY_TRY(ley_log_open(&training->log, training->options->log, stage, state->step));
+        LEY_TRY(open_log(training, net, stage, state->step));
     }
     enum ley_status status = ley_run_go(run, &observer);
     end_line(training);
@@ -212,7 +254,7 @@ enum ley_status training_run(struct training *training, struct ley_net *net,
     LEY_TRY(ley_run_create(&run, net, objective, &training->windows, training->dataset.fingerprint,
                            &options));
     int64_t begin = ley_run_state(run)->n_tokens;
-    enum ley_status status = run_stage(training, run, stage);
+    enum ley_status status = run_stage(training, run, net, stage);
     int64_t n = ley_run_state(run)->n_tokens - begin;
     double elapsed_s = clock_s() - training->begin_s;
     ley_run_destroy(run);

@@ -50,6 +50,9 @@ struct training_options {
 struct training {
     const struct training_options *options;
     const char *command, *out; // for messages and names of files
+    // what the first line of the log says, besides the options
+    const struct invocation *invocation;
+    const struct language_options *language;
     struct ley_dataset dataset;
     struct ley_windows windows;
     // of the stage that runs

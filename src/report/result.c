@@ -35,6 +35,11 @@ static bool has_keys(const struct cJSON *json, enum ley_result_kind kind) {
     return true;
 }
 
+// The first line of a log, which says what the run is.
+static bool is_start(const struct cJSON *line) {
+    return strcmp(ley_json_text(line, "kind", ""), "start") == 0;
+}
+
 // Lines of a log; the last may be cut off, as of a run that was killed.
 static enum ley_status read_log(struct ley_result *result, const char *text) {
     int n_lines = 0;
@@ -43,7 +48,9 @@ static enum ley_status read_log(struct ley_result *result, const char *text) {
         size_t n = strcspn(text, "\n");
         struct cJSON *line = cJSON_ParseWithLength(text, n);
         bool is_last = text[n] == '\0';
-        if (line && has_keys(line, LEY_RESULT_LOG) && n_lines < MAX_LOG_LINES) {
+        if (is_start(line) && cJSON_GetArraySize(result->json) == 0) {
+            cJSON_AddItemToArray(result->json, line);
+        } else if (line && has_keys(line, LEY_RESULT_LOG) && n_lines < MAX_LOG_LINES) {
             cJSON_AddItemToArray(result->json, line);
             n_lines++;
         } else {
@@ -56,6 +63,10 @@ static enum ley_status read_log(struct ley_result *result, const char *text) {
             }
         }
         text += n + (is_last ? 0 : 1);
+    }
+    if (n_lines == 0 && cJSON_GetArraySize(result->json) > 0) {
+        return ley_fail(LEY_E_FORMAT, "%s is the log of a run that has not made a step",
+                        result->path);
     }
     return n_lines > 0
                ? LEY_OK
@@ -84,7 +95,7 @@ enum ley_status ley_result_read(struct ley_result *result, const char *path, con
     snprintf(result->path, sizeof result->path, "%s", path);
     struct cJSON *json = cJSON_ParseWithOpts(text, NULL, true);
     enum ley_status status;
-    if (cJSON_IsObject(json) && !has_keys(json, LEY_RESULT_LOG)) {
+    if (cJSON_IsObject(json) && !has_keys(json, LEY_RESULT_LOG) && !is_start(json)) {
         result->json = json;
         status = find_kind(result);
     } else {
@@ -106,9 +117,13 @@ const char *ley_result_kind_text(enum ley_result_kind kind) {
     return kinds[kind].command;
 }
 
+const struct cJSON *ley_result_origin(const struct ley_result *result) {
+    return result->kind == LEY_RESULT_LOG ? cJSON_GetArrayItem(result->json, 0) : result->json;
+}
+
 // The ledger of attend says less: two runs that give the same must be the same bytes.
 const char *ley_result_command(const struct ley_result *result) {
-    const char *command = ley_json_text(result->json, "command", "");
+    const char *command = ley_json_text(ley_result_origin(result), "command", "");
     return strncmp(command, "leyden ", 7) == 0 ? command : kinds[result->kind].command;
 }
 

@@ -42,6 +42,9 @@ void ley_result_destroy(struct ley_result *result);
 // "leyden cell --json": where results of a kind come from.
 const char *ley_result_kind_text(enum ley_result_kind kind);
 
+// What a result says of itself: the object, or the first line of a log.
+const struct cJSON *ley_result_origin(const struct ley_result *result);
+
 // The command line that made it, or what is known of it.
 const char *ley_result_command(const struct ley_result *result);
 

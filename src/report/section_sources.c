@@ -16,7 +16,7 @@ static void list_inputs(struct ley_page *page, const struct ley_report *report) 
         ley_page_cell_number(page, "%.0f", (double)result->n_bytes);
         ley_page_cell(page, hash);
         ley_page_cell(page, ley_result_kind_text(result->kind));
-        ley_page_cell(page, ley_json_text(result->json, "leyden", "\xe2\x80\x93"));
+        ley_page_cell(page, ley_json_text(ley_result_origin(result), "leyden", "\xe2\x80\x93"));
         ley_page_row_end(page);
     }
     ley_page_table_end(page);

@@ -147,6 +147,9 @@ static int find_stages(struct stage stages[MAX_STAGES], const struct ley_result 
     int n = 0;
     cJSON_ArrayForEach(line, log->json) {
         struct stage stage = {log, ley_json_text(line, "stage", "")};
+        if (strcmp(ley_json_text(line, "kind", ""), "start") == 0) {
+            continue;
+        }
         // A log holds thousands of lines of one stage, then those of the next.
         if (n < MAX_STAGES && (n == 0 || strcmp(stages[n - 1].name, stage.name) != 0)) {
             stages[n++] = stage;
@@ -155,11 +158,35 @@ static int find_stages(struct stage stages[MAX_STAGES], const struct ley_result 
     return n;
 }
 
+// What the run is, where its log says so.
+static void list_start(struct ley_page *page, const struct ley_result *log) {
+    const struct cJSON *start = ley_result_origin(log);
+    const struct cJSON *options = ley_json_object(start, "options");
+    if (!options) {
+        return;
+    }
+    ley_page_figure(page, true);
+    ley_page_table(page, "model|hardware|data|#tokens|#of a window|#windows a step|#seed|leyden");
+    ley_page_row(page);
+    ley_page_cell(page, ley_json_text(start, "model_name", ley_json_text(start, "model", "?")));
+    ley_page_cell(page, ley_json_text(start, "hw", "?"));
+    ley_page_cell(page, ley_json_text(options, "data", "?"));
+    ley_page_cell_number(page, "%.0f", ley_json_number(options, "tokens"));
+    ley_page_cell_number(page, "%.0f", ley_json_number(options, "ctx"));
+    ley_page_cell_number(page, "%.0f", ley_json_number(options, "batch"));
+    ley_page_cell_number(page, "%.0f", ley_json_number(start, "seed"));
+    ley_page_cell(page, ley_json_text(start, "leyden", "?"));
+    ley_page_row_end(page);
+    ley_page_table_end(page);
+    ley_page_caption(page, &log, 1, "What was trained.");
+}
+
 enum ley_status ley_section_training(struct ley_page *page, const struct ley_report *report) {
     const struct ley_result *log;
     for (int i = 0; (log = ley_report_find(report, LEY_RESULT_LOG, i)); i++) {
         struct stage stages[MAX_STAGES];
         int n = find_stages(stages, log);
+        list_start(page, log);
         ley_page_figure(page, true);
         ley_page_table(page, "stage|of|#from step|#to step|#tokens|#loss at first|#at last|"
                              "#perplexity at first|#at last|#time");

@@ -2,6 +2,7 @@
 #include "train/log.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +32,12 @@ static off_t kept_bytes(FILE *file, const char *stage, int64_t step) {
     char line[1024];
     while (fgets(line, sizeof line, file)) {
         size_t n = strlen(line);
-        if (n == 0 || line[n - 1] != '\n' || is_later(line, stage, step)) {
+        bool is_start = kept == 0 && strncmp(line, LEY_LOG_START, sizeof LEY_LOG_START - 1) == 0;
+        // Only the first line can be longer than the others.
+        while (is_start && n > 0 && line[n - 1] != '\n' && fgets(line, sizeof line, file)) {
+            n = strlen(line);
+        }
+        if (n == 0 || line[n - 1] != '\n' || (!is_start && is_later(line, stage, step))) {
             break;
         }
         kept = ftello(file);
@@ -54,7 +60,7 @@ static FILE *open_at(const char *path, const char *stage, int64_t step) {
 }
 
 enum ley_status ley_log_open(struct ley_log **log, const char *path, const char *stage,
-                             int64_t step) {
+                             int64_t step, const char *start) {
     *log = ley_alloc(1, sizeof **log);
     if (!*log) {
         return ley_fail_memory("a log", 1, sizeof **log);
@@ -68,6 +74,10 @@ enum ley_status ley_log_open(struct ley_log **log, const char *path, const char 
         ley_free(*log);
         *log = NULL;
         return status;
+    }
+    if (start && ftello((*log)->file) == 0) {
+        fprintf((*log)->file, "%s\n", start);
+        fflush((*log)->file);
     }
     return LEY_OK;
 }

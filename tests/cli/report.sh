@@ -21,7 +21,8 @@ make results/bench.json bench attention --shape head --tokens 16 --runs 1 $opts
 make results/digital.json perplexity -m "$model" -f text.txt --ctx 8 --hw digital
 make results/mapped.json perplexity -m "$model" -f text.txt --ctx 8 $opts
 make results/run.json run -m "$model" -p "it's hell" -n 20 --temp 0 $opts --trace results/trace
-printf '{"step":1,"stage":"transfer","kind":"train","tokens":8,"loss":3,"seconds":1}
+printf '{"kind":"start","leyden":"0.1.0","command":"leyden adapt -m x.gguf","model_name":"A <model>","hw":"paper","seed":7,"options":{"data":"self","tokens":32,"ctx":8,"batch":1,"lr":0}}
+{"step":1,"stage":"transfer","kind":"train","tokens":8,"loss":3,"seconds":1}
 {"step":2,"stage":"transfer","kind":"train","tokens":16,"loss":2,"seconds":2}
 {"step":1,"stage":"distil","kind":"train","tokens":8,"loss":7,"nll":6,"seconds":1}
 {"step":2,"stage":"distil","kind":"train","tokens":16,"loss":5,"nll":6,"seconds":2}
@@ -48,6 +49,7 @@ if command -v gnuplot >/dev/null; then
     grep -o 'id="[^"]*"' report.html | sort | uniq -d | grep . && fail "ids twice"
     check "the same again" "$LEYDEN" report results -o again.html
     cmp -s report.html again.html || fail "the same results give another page"
+    grep -q "What was trained" report.html && grep -q "A &lt;model&gt;" report.html || fail "a log does not say what it is of"
     grep -q "energy by layer and head" report.html || fail "no energies of heads"
     check "a run brings its trace" "$LEYDEN" report results/run.json -o run.html
     grep -q 'id="signals"' run.html || fail "the trace of a run is not found"

@@ -50,8 +50,11 @@ while :; do
 done
 [ $tries -ge 3 ] || echo "note: killed only $tries times"
 same "kill -9 ($tries times) changed the result" whole.gguf killed.gguf
-cut -d, -f1-8 whole.jsonl | sed 's/,"seconds.*//' >a.txt
-cut -d, -f1-8 killed.jsonl | sed 's/,"seconds.*//' >b.txt
+head -n 1 whole.jsonl | grep -q '^{"kind":"start","leyden":"[^"]*","command":"leyden train .*"hw":"digital","seed":' ||
+    { echo "FAILED: the log does not say what it is of"; failures=$((failures + 1)); }
+[ "$(grep -c '"kind":"start"' killed.jsonl)" = 1 ] || { echo "FAILED: more than one beginning"; failures=$((failures + 1)); }
+tail -n +2 whole.jsonl | cut -d, -f1-8 | sed 's/,"seconds.*//' >a.txt
+tail -n +2 killed.jsonl | cut -d, -f1-8 | sed 's/,"seconds.*//' >b.txt
 same "the logs tell other steps" a.txt b.txt
 
 # a checkpoint by Ctrl-C, then a disk that is full

@@ -258,24 +258,58 @@ static void test_log_goes_on_at_a_step(void **state) {
     struct ley_log *log;
     char path[128];
     snprintf(path, sizeof path, "%s/log.jsonl", test_folder);
-    ASSERT_OK(ley_log_open(&log, path, "distil", 0));
+    ASSERT_OK(ley_log_open(&log, path, "distil", 0, NULL));
     for (int64_t i = 1; i <= 5; i++) {
         ley_log_write(log, &(struct ley_run_report){.step = i, .cost = 1.0 / 3});
     }
     ASSERT_OK(ley_log_close(log));
     check_lines(path, (const int64_t[]){1, 2, 3, 4, 5}, 5);
-    ASSERT_OK(ley_log_open(&log, path, "distil", 3));
+    ASSERT_OK(ley_log_open(&log, path, "distil", 3, NULL));
     ley_log_write(log, &(struct ley_run_report){.step = 4, .is_validation = true});
     ASSERT_OK(ley_log_close(log));
     check_lines(path, (const int64_t[]){1, 2, 3, 4}, 4);
-    ASSERT_OK(ley_log_open(&log, path, "distil", 0));
+    ASSERT_OK(ley_log_open(&log, path, "distil", 0, NULL));
     ASSERT_OK(ley_log_close(log));
     check_lines(path, NULL, 0);
-    ASSERT_FAILS(ley_log_open(&log, "/nowhere/log", "distil", 0), LEY_E_IO, "/nowhere/log");
+    ASSERT_FAILS(ley_log_open(&log, "/nowhere/log", "distil", 0, NULL), LEY_E_IO, "/nowhere/log");
+}
+
+// What a run is stands first, once, however long it is; a run that goes on leaves it.
+static void test_log_begins_with_what_the_run_is(void **state) {
+    (void)state;
+    struct ley_log *log;
+    char path[128], start[4000], *text;
+    size_t n;
+    snprintf(path, sizeof path, "%s/started.jsonl", test_folder);
+    snprintf(start, sizeof start, LEY_LOG_START ",\"command\":\"%03000d\"}", 1);
+    ASSERT_OK(ley_log_open(&log, path, "distil", 0, start));
+    for (int64_t i = 1; i <= 3; i++) {
+        ley_log_write(log, &(struct ley_run_report){.step = i, .cost = 1});
+    }
+    ASSERT_OK(ley_log_close(log));
+    ASSERT_OK(ley_log_open(&log, path, "distil", 2, LEY_LOG_START "}"));
+    ley_log_write(log, &(struct ley_run_report){.step = 3, .cost = 1});
+    ASSERT_OK(ley_log_close(log));
+    ASSERT_OK(ley_file_read(&text, &n, path, 1 << 16));
+    assert_memory_equal(text, start, strlen(start));
+    assert_memory_equal(text + strlen(start), "\n{\"step\":1,", 11);
+    assert_null(strstr(text + strlen(start), "start"));
+    ley_free(text);
+    // A line that was cut while it was written is written again.
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(LEY_LOG_START ",\"com", file);
+    fclose(file);
+    ASSERT_OK(ley_log_open(&log, path, "distil", 0, LEY_LOG_START "}"));
+    ASSERT_OK(ley_log_close(log));
+    ASSERT_OK(ley_file_read(&text, &n, path, 1 << 16));
+    assert_string_equal(text, LEY_LOG_START "}\n");
+    ley_free(text);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_log_begins_with_what_the_run_is),
         cmocka_unit_test(test_resumed_run_is_the_same),
         cmocka_unit_test(test_it_learns),
         cmocka_unit_test(test_no_number_stops),
