@@ -50,7 +50,8 @@ static void sum_charge(struct worker *worker, const struct run *all, int64_t pai
         powers.in = k + t * run->depth;
         powers.out = t >= fixed->n_lags ? k + (t - fixed->n_lags) * run->depth : NULL;
         kernels->powers(&powers);
-        for (int64_t head = pair * run->n_group; head < (pair + 1) * run->n_group; head++) {
+        for (int64_t head = pair * run->n_group;
+             t >= run->first && head < (pair + 1) * run->n_group; head++) {
             const struct ley_weigh_pulses weigh = {
                 run->depth, run->q + (head * run->n_tokens + t) * run->depth, worker->weighted};
             sum += kernels->weigh_pulses(&weigh);
@@ -98,18 +99,18 @@ static void put_outputs(struct worker *worker, const struct ley_fixed_run *run, 
         ley_fixed_total(worker->row, &worker->work, &run->tiles[0], r);
         ley_scale(worker->row, worker->row, attention->shape.head_dim,
                   &attention->scaler[LEY_SIGNAL_OUTPUT][h], NULL);
-        ley_heads_put(&run->call->out, head / n_q, h, t + r, worker->row,
+        ley_heads_put(&run->call->out, head / n_q, h, t + r - run->first, worker->row,
                       attention->shape.head_dim);
     }
 }
 
 // One block of queries of one head through all tiles.
 static void run_block(struct worker *worker, const struct ley_fixed_run *run, int64_t head,
-                      int64_t block) {
-    int64_t t = block * LEY_BLOCK_ROWS, left = run->n_tokens - t;
+                      struct ley_fixed_block block) {
+    int64_t t = block.t;
     const struct ley_code_tiles *tiles = &run->tiles[head / run->n_group];
     struct ley_fixed_read read = {
-        .n_rows = left < LEY_BLOCK_ROWS ? (int)left : LEY_BLOCK_ROWS,
+        .n_rows = block.n_rows,
         .pulse = run->q + (head * run->n_tokens + t) * run->depth,
         .pulse_sum = run->q_sum + head * run->n_tokens + t,
     };
@@ -158,7 +159,8 @@ static bool run_all(struct worker *worker, const struct run *all) {
             if (skip) {
                 continue;
             }
-            run_block(mine, run, i % run->n_heads, run->n_blocks - 1 - i / run->n_heads);
+            int64_t block = run->n_blocks - 1 - i / run->n_heads;
+            run_block(mine, run, i % run->n_heads, ley_fixed_run_block(run, block));
             if (progress) {
 #pragma omp critical(ley_progress)
                 if (!progress->report(progress->context, ++n_done, run->n_heads * run->n_blocks)) {
@@ -238,13 +240,13 @@ static void post(const struct run *all, const struct worker *worker, int n_threa
     const struct ley_hardware *hardware = &run->attention->hardware;
     struct ley_fixed_tally tally = {0};
     struct ley_fixed_counts counts = {
-        .n_written = run->n_pairs * run->n_tokens,
-        .n_queries = run->n_heads * run->n_tokens,
+        .n_written = run->n_pairs * (run->n_tokens - run->first),
+        .n_queries = run->n_heads * (run->n_tokens - run->first),
     };
     for (int i = 0; i < n_threads; i++) {
         ley_fixed_tally_add(&tally, &worker[i].tally);
     }
-    for (int64_t t = 0; t < run->n_tokens; t++) {
+    for (int64_t t = run->first; t < run->n_tokens; t++) {
         int64_t n_tiles = ley_fixed_live_tiles(hardware, t), window = hardware->array.window;
         counts.n_live += run->n_heads * (t + 1 < window ? t + 1 : window);
         counts.n_tiles += run->n_heads * n_tiles;
