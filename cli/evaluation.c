@@ -1,0 +1,301 @@
+// evaluation.c - the tasks of leyden eval, hardware by hardware
+#include "evaluation.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/nearest.h"
+
+// Copies the next name of a list separated by commas; false at its end.
+static bool next_name(char *name, size_t n_room, const char **list) {
+    *list += strspn(*list, ", ");
+    size_t n = strcspn(*list, ", ");
+    snprintf(name, n_room, "%.*s", (int)n, *list);
+    *list += n;
+    return n > 0;
+}
+
+static enum ley_status read_tasks(struct evaluation_set *set, const char *list) {
+    char name[64];
+    while (next_name(name, sizeof name, &list)) {
+        const struct ley_task *task = ley_task_named(name);
+        if (!task) {
+            int n, best = 0;
+            const struct ley_task *tasks = ley_tasks(&n);
+            for (int i = 1; i < n; i++) {
+                if (ley_edit_distance(tasks[i].name, name) <
+                    ley_edit_distance(tasks[best].name, name)) {
+                    best = i;
+                }
+            }
+            return ley_fail(LEY_E_ARGUMENT, "unknown task '%s'; did you mean '%s'? (--list)", name,
+                            tasks[best].name);
+        }
+        if (set->n_tasks == MOST_TASKS) {
+            return ley_fail(LEY_E_ARGUMENT, "more than %d tasks", MOST_TASKS);
+        }
+        set->task[set->n_tasks++].task = task;
+    }
+    return set->n_tasks > 0 ? LEY_OK : ley_fail(LEY_E_ARGUMENT, "--task names no task (--list)");
+}
+
+static enum ley_status read_runs(struct evaluation_set *set, const char *list) {
+    char name[sizeof set->run[0].hw];
+    while (next_name(name, sizeof name, &list)) {
+        if (set->n_runs == MOST_RUNS) {
+            return ley_fail(LEY_E_ARGUMENT, "more than %d hardwares", MOST_RUNS);
+        }
+        struct eval_run *run = &set->run[set->n_runs++];
+        memcpy(run->hw, name, sizeof run->hw);
+        run->is_digital = strcmp(name, "digital") == 0;
+        if (!run->is_digital) { // a wrong name should not be told after an hour
+            struct ley_hardware hardware;
+            struct language_options options = set->options->language;
+            options.hw.name = run->hw;
+            LEY_TRY(language_hardware(&hardware, &options));
+        }
+    }
+    return set->n_runs > 0 ? LEY_OK : ley_fail(LEY_E_ARGUMENT, "--hw names no hardware");
+}
+
+// --file is the text of the task of that name, or the items of the only other task.
+static enum ley_status find_items(struct eval_task *task, const struct eval_options *o,
+                                  bool is_only) {
+    if (o->file && (is_only || task->task->kind == LEY_TASK_WINDOWS)) {
+        snprintf(task->path, sizeof task->path, "%s", o->file);
+        return LEY_OK;
+    }
+    if (task->task->kind == LEY_TASK_WINDOWS) {
+        return ley_fail(LEY_E_ARGUMENT, "the task text needs --file FILE");
+    }
+    const char *folder = o->data ? o->data : getenv("LEYDEN_DATA");
+    if (!folder) {
+        return ley_fail(LEY_E_ARGUMENT,
+                        "no data for %s: name their folder by --data or LEYDEN_DATA (files: %s; "
+                        "Hugging Face: %s)",
+                        task->task->name, task->task->files, task->task->source);
+    }
+    return ley_task_find(task->path, task->task, folder);
+}
+
+enum ley_status evaluation_open(struct evaluation_set *set, const struct eval_options *options) {
+    set->options = options;
+    LEY_TRY(read_tasks(set, options->tasks));
+    LEY_TRY(read_runs(set, options->language.hw.name));
+    for (int i = 0; i < set->n_tasks; i++) {
+        struct eval_task *task = &set->task[i];
+        LEY_TRY(find_items(task, options, set->n_tasks == 1));
+        if (task->task->kind != LEY_TASK_WINDOWS) {
+            LEY_TRY(ley_items_load(&task->items, task->task, task->path, options->limit));
+        }
+    }
+    return LEY_OK;
+}
+
+void evaluation_close(struct evaluation_set *set) {
+    for (int r = 0; r < set->n_runs; r++) {
+        for (int t = 0; t < set->n_tasks; t++) {
+            ley_answers_destroy(&set->run[r].score[t].answers);
+        }
+        ley_free(set->run[r].layer);
+        cJSON_Delete(set->run[r].about);
+    }
+    for (int t = 0; t < set->n_tasks; t++) {
+        ley_items_destroy(&set->task[t].items);
+    }
+}
+
+// One hardware at work.
+struct worker {
+    struct evaluation_set *set;
+    struct eval_run *run;
+    struct eval_score *score;
+    const struct eval_task *task;
+    struct language language;
+    struct ley_session *session;
+    struct run_cost cost;
+    double start_s;
+};
+
+static int64_t count_done(const struct ley_answers *answers) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < answers->n_items; i++) {
+        n += answers->is_done[i];
+    }
+    return n;
+}
+
+// A line that is written over, with the time that is left; only on a terminal.
+static void show_progress(const struct worker *worker, bool is_last) {
+    int64_t n = worker->score->answers.n_items, n_done = worker->score->n_done;
+    double elapsed_s = clock_s() - worker->start_s;
+    double rate = elapsed_s > 0 ? (double)n_done / elapsed_s : 0;
+    int left_s = rate > 0 ? (int)((double)(n - n_done) / rate) : 0;
+    if (isatty(STDERR_FILENO)) {
+        int width = (int)(20 * n_done / n);
+        fprintf(stderr, "\r%-12s %-15s [%.*s%*s] %lld/%lld items, %.1f/s, %d:%02d left ",
+                worker->run->hw, worker->task->task->name, width, "####################",
+                20 - width, "", (long long)n_done, (long long)n, rate, left_s / 60, left_s % 60);
+    }
+    if (is_last && isatty(STDERR_FILENO)) {
+        fputc('\n', stderr);
+    }
+}
+
+static bool report(void *context, int64_t n_fed) {
+    struct worker *worker = context;
+    worker->run->n_fed += n_fed;
+    worker->score->n_done = count_done(&worker->score->answers);
+    show_progress(worker, false);
+    return !session_is_interrupted();
+}
+
+// The text is cut when the tokenizer is known; all hardwares share its windows.
+static enum ley_status open_text(struct eval_task *task, const struct ley_encoder *encoder,
+                                 int limit) {
+    char *text;
+    size_t n;
+    if (task->task->kind != LEY_TASK_WINDOWS || task->items.n > 0) {
+        return LEY_OK;
+    }
+    LEY_TRY(ley_file_read(&text, &n, task->path, (size_t)1 << 31));
+    enum ley_status status =
+        ley_items_of_text(&task->items, encoder, (struct ley_string){text, n}, limit);
+    ley_free(text);
+    return status == LEY_OK ? status : ley_fail_within(status, task->path);
+}
+
+static enum ley_status run_task(struct worker *worker, int t) {
+    const struct eval_options *o = worker->set->options;
+    struct eval_task *task = &worker->set->task[t];
+    struct ley_progress quiet = session_quiet_progress();
+    struct ley_evaluation evaluation = {
+        .kind = task->task->kind,
+        .encoder = {worker->language.tokenizer, o->n_ctx},
+        .session = worker->session,
+        .n_rows = o->n_rows,
+        .ledger = worker->run->layer,
+        .report = report,
+        .context = worker,
+        .progress = &quiet,
+    };
+    worker->task = task;
+    worker->score = &worker->run->score[t];
+    LEY_TRY(open_text(task, &evaluation.encoder, o->limit));
+    evaluation.items = &task->items;
+    LEY_TRY(ley_answers_create(&worker->score->answers, &task->items));
+    worker->start_s = clock_s();
+    enum ley_status status = ley_evaluate(&worker->score->answers, &evaluation);
+    worker->score->elapsed_s = clock_s() - worker->start_s;
+    worker->score->n_done = count_done(&worker->score->answers);
+    worker->score->n_metrics = ley_metrics(worker->score->metric, task->task, &task->items,
+                                           &worker->score->answers, (uint64_t)o->seed);
+    show_progress(worker, true);
+    return status;
+}
+
+// Everything of a run but its scores, while the model is there.
+static enum ley_status note_run(struct worker *worker) {
+    struct eval_run *run = worker->run;
+    struct account account = {.n_prompt = run->n_fed,
+                              .prompt_s = run->elapsed_s,
+                              .n_tokens = worker->set->options->n_ctx,
+                              .cost = &worker->cost,
+                              .layers = run->layer};
+    if (run->layer) {
+        account.total = language_total(&worker->language, run->layer);
+    }
+    run->about = cJSON_CreateObject();
+    cJSON_AddStringToObject(run->about, "dtype",
+                            ley_nn_dtype_name(ley_model_dtype(worker->language.model)));
+    account_add_json(run->about, &account, &worker->language);
+    if (run->n_fed > 0) {
+        fprintf(stderr, "%s:\n", run->hw);
+        account_print(&account, &worker->language);
+    }
+    return LEY_OK;
+}
+
+// The adapter is for the chip; digital is the model as it was before.
+static enum ley_status open_worker(struct worker *worker) {
+    struct language_options options = worker->set->options->language;
+    options.hw.name = worker->run->hw;
+    if (worker->run->is_digital) {
+        options.adapter = NULL;
+        options.hw.set.n = 0;
+    }
+    static const struct text_list none = {0};
+    LEY_TRY(language_open(&worker->language, &options));
+    LEY_TRY(run_cost_open(&worker->cost,
+                          worker->run->is_digital ? &none : &worker->set->options->technology,
+                          &worker->language));
+    size_t n_layers = (size_t)ley_model_config(worker->language.model)->n_layers;
+    if (!worker->run->is_digital) {
+        worker->run->layer = ley_alloc(n_layers, sizeof *worker->run->layer);
+        if (!worker->run->layer) {
+            return ley_fail_memory("ledgers", n_layers, sizeof *worker->run->layer);
+        }
+    }
+    const struct ley_weight_source source = ley_model_file_source(worker->language.file);
+    LEY_TRY(ley_weights_fingerprint(&worker->run->weights, ley_model_config(worker->language.model),
+                                    &source));
+    return ley_session_create(&worker->session, worker->language.model, 1, 1);
+}
+
+static enum ley_status run_hardware(struct worker *worker) {
+    LEY_TRY(open_worker(worker));
+    double start_s = clock_s();
+    enum ley_status status = LEY_OK;
+    for (int t = 0; status == LEY_OK && t < worker->set->n_tasks; t++) {
+        status = run_task(worker, t);
+        worker->run->elapsed_s = clock_s() - start_s;
+    }
+    if (status == LEY_E_INTERRUPTED) {
+        worker->set->is_stopped = true;
+        status = LEY_OK;
+    }
+    return status == LEY_OK ? note_run(worker) : status;
+}
+
+enum ley_status evaluation_run(struct evaluation_set *set) {
+    enum ley_status status = LEY_OK;
+    for (int r = 0; status == LEY_OK && !set->is_stopped && r < set->n_runs; r++) {
+        struct worker worker = {.set = set, .run = &set->run[r]};
+        status = run_hardware(&worker);
+        ley_session_destroy(worker.session);
+        language_close(&worker.language);
+    }
+    return status;
+}
+
+const struct ley_metric *evaluation_metric(const struct eval_score *score, const char *name) {
+    for (int i = 0; i < score->n_metrics; i++) {
+        if (strcmp(score->metric[i].name, name) == 0) {
+            return &score->metric[i];
+        }
+    }
+    return NULL;
+}
+
+double evaluation_average(double *error, const struct evaluation_set *set,
+                          const struct eval_run *run, bool by_norm) {
+    double sum = 0, square = 0;
+    int n = 0;
+    for (int t = 0; t < set->n_tasks; t++) {
+        const struct ley_metric *metric = evaluation_metric(&run->score[t], "acc_norm");
+        if (!by_norm || !metric) {
+            metric = evaluation_metric(&run->score[t], "acc");
+        }
+        if (metric) {
+            sum += metric->value;
+            square += metric->stderr_ * metric->stderr_;
+            n++;
+        }
+    }
+    *error = n > 1 ? sqrt(square) / n : NAN;
+    return n > 1 ? sum / n : NAN;
+}
