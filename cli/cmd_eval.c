@@ -33,6 +33,10 @@ static enum ley_status check(const struct eval_options *o) {
         return ley_fail(LEY_E_ARGUMENT, "--task is missing: wikitext, lambada_openai, hellaswag, "
                                         "arc_easy, arc_challenge, winogrande, piqa, text");
     }
+    if (o->n_windows < 0 || (o->plot && o->n_windows == 0)) {
+        return ley_fail(LEY_E_ARGUMENT, "--divergence must be 1 or more windows%s",
+                        o->plot ? " for --plot" : "");
+    }
     if (o->n_ctx < 2 || o->n_ctx > 1 << 20 || o->limit < 0 || o->n_rows < 1 ||
         o->n_rows > 1 << 20) {
         return ley_fail(LEY_E_ARGUMENT, "--ctx must be 2..1048576, --limit 0 or more, --rows "
@@ -57,14 +61,29 @@ static enum ley_status write_results(const struct evaluation_set *set) {
         free(text);
         LEY_TRY(status);
     }
-    return is_json ? session_print_json(eval_json(set)) : eval_print(set, o->format);
+    if (o->plot) {
+        LEY_TRY(eval_divergence_plot(set, o->plot));
+    }
+    if (is_json) {
+        return session_print_json(eval_json(set));
+    }
+    LEY_TRY(eval_print(set, o->format));
+    if (strcmp(o->format, "table") == 0) {
+        eval_divergence_print(set);
+    }
+    return LEY_OK;
 }
 
 static enum ley_status run_all(struct evaluation_set *set, const struct eval_options *o) {
     LEY_TRY(check(o));
     LEY_TRY(evaluation_open(set, o));
     LEY_TRY(evaluation_run(set));
-    return write_results(set);
+    LEY_TRY(write_results(set));
+    if (set->is_stopped && o->output) {
+        fprintf(stderr, "stopped; the same command goes on (answers so far are in %s.part)\n",
+                o->output);
+    }
+    return evaluation_finish(set);
 }
 
 int cmd_eval(int argc, char **argv) {
@@ -84,6 +103,9 @@ int cmd_eval(int argc, char **argv) {
         {"ctx", 'c', OPTION_INT, &o.n_ctx, "N", "tokens a model is fed at once (1024)"},
         {"rows", 0, OPTION_INT, &o.n_rows, "N", "tokens of a pass, more or less (1024)"},
         {"seed", 's', OPTION_INT, &o.seed, "S", "seed of the samples drawn again for errors (0)"},
+        {"divergence", 0, OPTION_INT, &o.n_windows, "N",
+         "compare chips with digital on N windows of text or wikitext: KL, heads (0)"},
+        {"plot", 0, OPTION_TEXT, &o.plot, "FILE.svg", "plot the divergence"},
         {"tech", 0, OPTION_REPEAT, &o.technology, "NAME|FILE", "prices of events (paper)"},
         {"out", 'o', OPTION_TEXT, &o.output, "FILE", "write the JSON here"},
         {"log-samples", 0, OPTION_TEXT, &o.samples, "FILE",

@@ -110,6 +110,7 @@ static struct cJSON *run_json(const struct evaluation_set *set, const struct eva
     add_averages(root, set, run);
     add_tasks(root, set, run);
     add_config(root, set, run);
+    eval_divergence_add_json(root, run);
     cJSON_AddNumberToObject(root, "date", (double)time(NULL));
     cJSON_AddNumberToObject(root, "total_evaluation_time_seconds", run->elapsed_s);
     cJSON_AddNumberToObject(root, "tokens_fed", (double)run->n_fed);

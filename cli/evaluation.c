@@ -96,11 +96,20 @@ enum ley_status evaluation_open(struct evaluation_set *set, const struct eval_op
     return LEY_OK;
 }
 
+enum ley_status evaluation_finish(struct evaluation_set *set) {
+    enum ley_status status = ley_journal_close(set->journal, !set->is_stopped);
+    set->journal = NULL;
+    return status;
+}
+
 void evaluation_close(struct evaluation_set *set) {
+    enum ley_status told_already = ley_journal_close(set->journal, false);
+    (void)told_already;
     for (int r = 0; r < set->n_runs; r++) {
         for (int t = 0; t < set->n_tasks; t++) {
             ley_answers_destroy(&set->run[r].score[t].answers);
         }
+        ley_divergence_destroy(&set->run[r].divergence);
         ley_free(set->run[r].layer);
         cJSON_Delete(set->run[r].about);
     }
@@ -118,6 +127,8 @@ struct worker {
     struct language language;
     struct ley_session *session;
     struct run_cost cost;
+    uint64_t key;  // of the task on this hardware, in the journal
+    int64_t n_old; // items that were answered before
     double start_s;
 };
 
@@ -133,7 +144,7 @@ static int64_t count_done(const struct ley_answers *answers) {
 static void show_progress(const struct worker *worker, bool is_last) {
     int64_t n = worker->score->answers.n_items, n_done = worker->score->n_done;
     double elapsed_s = clock_s() - worker->start_s;
-    double rate = elapsed_s > 0 ? (double)n_done / elapsed_s : 0;
+    double rate = elapsed_s > 0 ? (double)(n_done - worker->n_old) / elapsed_s : 0;
     int left_s = rate > 0 ? (int)((double)(n - n_done) / rate) : 0;
     if (isatty(STDERR_FILENO)) {
         int width = (int)(20 * n_done / n);
@@ -146,12 +157,21 @@ static void show_progress(const struct worker *worker, bool is_last) {
     }
 }
 
+static void done(void *context, int64_t item) {
+    struct worker *worker = context;
+    worker->score->n_done++;
+    if (worker->set->journal) {
+        ley_journal_write(worker->set->journal, worker->key, &worker->score->answers, item);
+    }
+}
+
+// A journal that cannot be written stops the work; why is asked for again at the end.
 static bool report(void *context, int64_t n_fed) {
     struct worker *worker = context;
+    struct ley_journal *journal = worker->set->journal;
     worker->run->n_fed += n_fed;
-    worker->score->n_done = count_done(&worker->score->answers);
     show_progress(worker, false);
-    return !session_is_interrupted();
+    return (!journal || ley_journal_flush(journal) == LEY_OK) && !session_is_interrupted();
 }
 
 // The text is cut when the tokenizer is known; all hardwares share its windows.
@@ -169,6 +189,46 @@ static enum ley_status open_text(struct eval_task *task, const struct ley_encode
     return status == LEY_OK ? status : ley_fail_within(status, task->path);
 }
 
+// Fingerprint of all that the answers to a task depend on.
+static enum ley_status find_key(struct worker *worker) {
+    const struct language *language = &worker->language;
+    const struct eval_options *o = worker->set->options;
+    const int facts[] = {o->n_ctx, o->language.window, (int)ley_model_dtype(language->model)};
+    uint64_t hash = ley_hash(worker->run->weights, facts, sizeof facts);
+    hash = ley_hash(hash, worker->task->task->name, strlen(worker->task->task->name));
+    hash = ley_hash(hash, &worker->task->items.hash, sizeof hash);
+    if (!language->is_digital) {
+        char *text;
+        LEY_TRY(language_describe(&text, &language->hardware));
+        hash = ley_hash(hash, text, strlen(text));
+        ley_free(text);
+        for (int signal = 0; signal < LEY_N_SIGNALS; signal++) {
+            size_t n =
+                (size_t)(language->scalers.n_layers *
+                         ley_attention_n_heads(&language->scalers.shape, (enum ley_signal)signal));
+            hash = ley_hash(hash, language->scalers.scaler[signal],
+                            n * sizeof *language->scalers.scaler[signal]);
+        }
+    }
+    worker->key = hash;
+    return LEY_OK;
+}
+
+// Takes what an earlier run has left.
+static enum ley_status resume(struct worker *worker) {
+    struct ley_answers *answers = &worker->score->answers;
+    if (worker->set->journal) {
+        LEY_TRY(find_key(worker));
+        LEY_TRY(ley_journal_read(answers, worker->set->journal, worker->key));
+    }
+    worker->n_old = worker->score->n_done = count_done(answers);
+    if (worker->n_old > 0) {
+        fprintf(stderr, "%s %s: %lld of %lld items were answered before\n", worker->run->hw,
+                worker->task->task->name, (long long)worker->n_old, (long long)answers->n_items);
+    }
+    return LEY_OK;
+}
+
 static enum ley_status run_task(struct worker *worker, int t) {
     const struct eval_options *o = worker->set->options;
     struct eval_task *task = &worker->set->task[t];
@@ -179,6 +239,7 @@ static enum ley_status run_task(struct worker *worker, int t) {
         .session = worker->session,
         .n_rows = o->n_rows,
         .ledger = worker->run->layer,
+        .done = done,
         .report = report,
         .context = worker,
         .progress = &quiet,
@@ -188,10 +249,10 @@ static enum ley_status run_task(struct worker *worker, int t) {
     LEY_TRY(open_text(task, &evaluation.encoder, o->limit));
     evaluation.items = &task->items;
     LEY_TRY(ley_answers_create(&worker->score->answers, &task->items));
+    LEY_TRY(resume(worker));
     worker->start_s = clock_s();
     enum ley_status status = ley_evaluate(&worker->score->answers, &evaluation);
     worker->score->elapsed_s = clock_s() - worker->start_s;
-    worker->score->n_done = count_done(&worker->score->answers);
     worker->score->n_metrics = ley_metrics(worker->score->metric, task->task, &task->items,
                                            &worker->score->answers, (uint64_t)o->seed);
     show_progress(worker, true);
@@ -254,15 +315,30 @@ static enum ley_status run_hardware(struct worker *worker) {
         status = run_task(worker, t);
         worker->run->elapsed_s = clock_s() - start_s;
     }
-    if (status == LEY_E_INTERRUPTED) {
+    if (status == LEY_E_INTERRUPTED && session_is_interrupted()) {
         worker->set->is_stopped = true;
         status = LEY_OK;
     }
-    return status == LEY_OK ? note_run(worker) : status;
+    LEY_TRY(status);
+    LEY_TRY(note_run(worker));
+    bool is_compared = worker->set->options->n_windows > 0 && !worker->run->is_digital;
+    return is_compared && !worker->set->is_stopped
+               ? eval_divergence(worker->set, worker->run, &worker->language)
+               : LEY_OK;
+}
+
+// Beside the result, until that is written.
+static enum ley_status open_journal(struct evaluation_set *set) {
+    char path[1024];
+    if (!set->options->output) {
+        return LEY_OK;
+    }
+    snprintf(path, sizeof path, "%s.part", set->options->output);
+    return ley_journal_open(&set->journal, path);
 }
 
 enum ley_status evaluation_run(struct evaluation_set *set) {
-    enum ley_status status = LEY_OK;
+    enum ley_status status = open_journal(set);
     for (int r = 0; status == LEY_OK && !set->is_stopped && r < set->n_runs; r++) {
         struct worker worker = {.set = set, .run = &set->run[r]};
         status = run_hardware(&worker);

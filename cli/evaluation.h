@@ -11,7 +11,8 @@ struct eval_options {
     struct text_list technology;
     const char *tasks, *data, *file;
     const char *output, *samples, *format;
-    int limit, n_ctx, n_rows, seed;
+    const char *plot;
+    int limit, n_ctx, n_rows, n_windows, seed;
     bool json;
 };
 
@@ -36,10 +37,12 @@ struct eval_run {
     bool is_digital;
     struct eval_score score[MOST_TASKS];
     double elapsed_s;
-    int64_t n_fed;            // tokens, those that items share counted once
-    uint64_t weights;         // fingerprint of the weights that ran
-    struct ley_ledger *layer; // [n_layers]; NULL when digital
-    struct cJSON *about;      // model, hardware, cost: members of the result
+    int64_t n_fed;                    // tokens, those that items share counted once
+    uint64_t weights;                 // fingerprint of the weights that ran
+    struct ley_ledger *layer;         // [n_layers]; NULL when digital
+    struct ley_divergence divergence; // from the digital model; n = 0: not asked for
+    struct ley_divergence_sum difference;
+    struct cJSON *about; // model, hardware, cost: members of the result
 };
 
 struct evaluation_set {
@@ -48,7 +51,8 @@ struct evaluation_set {
     int n_tasks;
     struct eval_run run[MOST_RUNS];
     int n_runs;
-    bool is_stopped; // by Ctrl-C: what was measured by then is a result
+    struct ley_journal *journal; // NULL: no -o
+    bool is_stopped;             // by Ctrl-C: what was measured by then is a result
 };
 
 // Reads the lists of tasks and hardwares, and the items of all tasks but "text".
@@ -57,6 +61,9 @@ LEY_MUST_CHECK enum ley_status evaluation_open(struct evaluation_set *set,
 
 // Runs everything; stops at Ctrl-C with is_stopped.
 LEY_MUST_CHECK enum ley_status evaluation_run(struct evaluation_set *set);
+
+// When all results are written: the journal goes, unless the work was stopped.
+LEY_MUST_CHECK enum ley_status evaluation_finish(struct evaluation_set *set);
 
 // A zeroed set is accepted.
 void evaluation_close(struct evaluation_set *set);
@@ -68,6 +75,17 @@ const struct ley_metric *evaluation_metric(const struct eval_score *score, const
 // standard error by *error. NAN: fewer than two tasks.
 double evaluation_average(double *error, const struct evaluation_set *set,
                           const struct eval_run *run, bool by_norm);
+
+// Compares a run's model, which is open, with the digital one on the first windows of text or
+// wikitext.
+LEY_MUST_CHECK enum ley_status eval_divergence(struct evaluation_set *set, struct eval_run *run,
+                                               const struct language *language);
+
+// What was compared: lines for people on stdout, members of a run's JSON, a plot.
+void eval_divergence_print(const struct evaluation_set *set);
+void eval_divergence_add_json(struct cJSON *root, const struct eval_run *run);
+LEY_MUST_CHECK enum ley_status eval_divergence_plot(const struct evaluation_set *set,
+                                                    const char *path);
 
 // Prints the scores: "table", "md" or "csv".
 LEY_MUST_CHECK enum ley_status eval_print(const struct evaluation_set *set, const char *format);

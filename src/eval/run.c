@@ -1,6 +1,7 @@
 // run.c - passes of items through a model
 #include "eval/run.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #include "attention/attention.h"
@@ -100,6 +101,26 @@ static enum ley_status fill_batch(struct runner *runner) {
     return LEY_OK;
 }
 
+// The items from `begin` on that have all their scores now.
+static enum ley_status finish_items(struct runner *runner, int64_t begin) {
+    const struct ley_evaluation *e = runner->evaluation;
+    struct ley_answers *answers = runner->answers;
+    for (int64_t i = begin; i < runner->index; i++) {
+        for (int64_t a = answers->first[i]; a < answers->first[i + 1]; a++) {
+            if (!isfinite(answers->answer[a].log_prob)) {
+                return ley_fail(LEY_E_RESULT, "item %lld: the model gives no usable logits",
+                                (long long)i);
+            }
+        }
+        if (!answers->is_done[i] && e->done) {
+            answers->is_done[i] = true;
+            e->done(e->context, i);
+        }
+        answers->is_done[i] = true;
+    }
+    return LEY_OK;
+}
+
 static enum ley_status run_all(struct runner *runner) {
     const struct ley_evaluation *e = runner->evaluation;
     while (runner->index < runner->answers->n_items) {
@@ -108,9 +129,7 @@ static enum ley_status run_all(struct runner *runner) {
         if (runner->batch.n_branches > 0) {
             LEY_TRY(run_batch(runner));
         }
-        for (; begin < runner->index; begin++) {
-            runner->answers->is_done[begin] = true;
-        }
+        LEY_TRY(finish_items(runner, begin));
         if (e->report && !e->report(e->context, runner->batch.n_tokens)) {
             return ley_fail(LEY_E_INTERRUPTED, "stopped on request");
         }

@@ -41,7 +41,9 @@ struct ley_evaluation {
     struct ley_session *session; // of one sequence; used as ley_session_branches does
     int64_t n_rows;              // tokens fed in one pass, more or less (1024)
     struct ley_ledger *ledger;   // [n_layers] added to; NULL: events are not counted
-    // Called after every pass, when more items are done, which `answers` say; false stops.
+    // Called for every item that is answered, and after every pass, with the tokens it fed; false
+    // stops. NULL: nobody asks.
+    void (*done)(void *context, int64_t item);
     bool (*report)(void *context, int64_t n_fed);
     void *context;
     const struct ley_progress *progress; // called after every layer; NULL: none

@@ -100,6 +100,10 @@ void ley_session_reset(struct ley_session *session) {
     }
 }
 
+const struct ley_model *ley_session_model(const struct ley_session *session) {
+    return session->model;
+}
+
 int64_t ley_session_n_tokens(const struct ley_session *session) {
     return session->n_tokens;
 }

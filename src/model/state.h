@@ -66,6 +66,9 @@ void ley_session_destroy(struct ley_session *session);
 // Forgets all tokens and sets the time of the banks back to zero.
 void ley_session_reset(struct ley_session *session);
 
+// The model it runs on.
+const struct ley_model *ley_session_model(const struct ley_session *session);
+
 // Tokens of each sequence so far.
 int64_t ley_session_n_tokens(const struct ley_session *session);
 
