@@ -8,7 +8,7 @@ struct account {
     int64_t n_prompt, n_generated;
     double prompt_s, generate_s; // of the simulator
     struct ley_ledger total;     // of all layers
-    int64_t n_tokens;            // in the ring at the end
+    int64_t n_tokens;            // in the ring at the end; 0: not one sequence but many
     // what the events cost, and the events of each layer; NULL when digital
     const struct run_cost *cost;
     const struct ley_ledger *layers;

@@ -264,7 +264,6 @@ static enum ley_status note_run(struct worker *worker) {
     struct eval_run *run = worker->run;
     struct account account = {.n_prompt = run->n_fed,
                               .prompt_s = run->elapsed_s,
-                              .n_tokens = worker->set->options->n_ctx,
                               .cost = &worker->cost,
                               .layers = run->layer};
     if (run->layer) {
