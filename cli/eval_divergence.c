@@ -7,7 +7,7 @@
 #include "evaluation.h"
 #include "plot.h"
 
-// The text that windows are taken of, or NULL.
+// The text that windows are taken of; --divergence asks for one.
 static const struct eval_task *text_task(const struct evaluation_set *set) {
     for (int t = 0; t < set->n_tasks; t++) {
         enum ley_task_kind kind = set->task[t].task->kind;
@@ -47,9 +47,6 @@ static enum ley_status compare_item(struct comparison *c, const struct eval_task
 static enum ley_status compare(struct comparison *c, const struct language *language) {
     const struct eval_task *task = text_task(c->set);
     struct language_options options = c->set->options->language;
-    if (!task) {
-        return ley_fail(LEY_E_ARGUMENT, "--divergence needs the task text or wikitext");
-    }
     options.hw = (struct hardware_options){.name = "digital"};
     options.adapter = NULL;
     LEY_TRY(language_open(&c->reference, &options));

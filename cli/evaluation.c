@@ -83,17 +83,22 @@ static enum ley_status find_items(struct eval_task *task, const struct eval_opti
 }
 
 enum ley_status evaluation_open(struct evaluation_set *set, const struct eval_options *options) {
+    bool has_text = false;
     set->options = options;
     LEY_TRY(read_tasks(set, options->tasks));
     LEY_TRY(read_runs(set, options->language.hw.name));
     for (int i = 0; i < set->n_tasks; i++) {
         struct eval_task *task = &set->task[i];
         LEY_TRY(find_items(task, options, set->n_tasks == 1));
+        has_text = has_text || task->task->kind == LEY_TASK_ROLLING ||
+                   task->task->kind == LEY_TASK_WINDOWS;
         if (task->task->kind != LEY_TASK_WINDOWS) {
             LEY_TRY(ley_items_load(&task->items, task->task, task->path, options->limit));
         }
     }
-    return LEY_OK;
+    return has_text || options->n_windows == 0
+               ? LEY_OK
+               : ley_fail(LEY_E_ARGUMENT, "--divergence needs the task text or wikitext");
 }
 
 enum ley_status evaluation_finish(struct evaluation_set *set) {
