@@ -115,8 +115,8 @@ FILES = {"arc_easy": "arc/arc_easy", "arc_challenge": "arc/arc_easy", "piqa": "p
          "wikitext": "wikitext/wikitext"}
 
 
-def task(name, folder):
-    """The harness's own task file on our items."""
+def task_config(name, data):
+    """The harness's own task file on the items of a file."""
     loader = yaml.SafeLoader
     loader.add_constructor("!function", lambda _, node: FUNCTIONS[node.value])
     with open(f"{os.path.dirname(lm_eval.__file__)}/tasks/{FILES[name]}.yaml", encoding="utf-8") as file:
@@ -124,7 +124,6 @@ def task(name, folder):
     for key in ("tag", "dataset_name", "training_split", "validation_split", "test_split", "should_decontaminate",
                 "doc_to_decontamination_query"):
         config.pop(key, None)
-    data = f"{folder}/{name}{'_test' if name == 'lambada_openai' else ''}.jsonl"
     config.update(task=f"own_{name}", dataset_path="json", dataset_kwargs=dict(data_files=dict(test=data)), test_split="test")
     return config
 
@@ -140,7 +139,8 @@ def main():
     lm = HFLM(pretrained=model, tokenizer=tokenizer, backend="causal", batch_size=1, max_length=CTX, device="cpu")
     golden = {"lm_eval": lm_eval.__version__, "ctx": CTX, "tasks": {}}
     for name in FILES:
-        result = lm_eval.simple_evaluate(model=lm, tasks=[task(name, out)], log_samples=True, bootstrap_iters=100)
+        data = f"{out}/{name}{'_test' if name == 'lambada_openai' else ''}.jsonl"
+        result = lm_eval.simple_evaluate(model=lm, tasks=[task_config(name, data)], log_samples=True, bootstrap_iters=100)
         samples = []
         for sample in result["samples"][f"own_{name}"]:
             arguments = [list(a.values()) if isinstance(a, dict) else list(a) for a in
@@ -155,4 +155,5 @@ def main():
     print({name: row["metrics"] for name, row in golden["tasks"].items()})
 
 
-main()
+if __name__ == "__main__":
+    main()

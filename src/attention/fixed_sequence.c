@@ -104,10 +104,11 @@ static void put_outputs(struct worker *worker, const struct ley_fixed_run *run, 
     }
 }
 
-// One block of queries of one head through all tiles.
-static void run_block(struct worker *worker, const struct ley_fixed_run *run, int64_t head,
-                      struct ley_fixed_block block) {
-    int64_t t = block.t;
+// One block of queries of one head through all tiles; item 0 is a late one.
+static void run_block(struct worker *worker, const struct ley_fixed_run *run, int64_t item) {
+    struct ley_fixed_block block =
+        ley_fixed_run_block(run, run->n_blocks - 1 - item / run->n_heads);
+    int64_t t = block.t, head = item % run->n_heads;
     const struct ley_code_tiles *tiles = &run->tiles[head / run->n_group];
     struct ley_fixed_read read = {
         .n_rows = block.n_rows,
@@ -159,8 +160,7 @@ static bool run_all(struct worker *worker, const struct run *all) {
             if (skip) {
                 continue;
             }
-            int64_t block = run->n_blocks - 1 - i / run->n_heads;
-            run_block(mine, run, i % run->n_heads, ley_fixed_run_block(run, block));
+            run_block(mine, run, i);
             if (progress) {
 #pragma omp critical(ley_progress)
                 if (!progress->report(progress->context, ++n_done, run->n_heads * run->n_blocks)) {

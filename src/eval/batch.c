@@ -17,58 +17,50 @@ void ley_batch_clear(struct ley_batch *batch) {
     batch->n_tokens = batch->n_branches = batch->n_scores = 0;
 }
 
-// Makes *array hold n_wanted elements, of which n are in use; it doubles.
-static enum ley_status grow(void **array, int64_t *room, int64_t n, int64_t n_wanted, size_t size) {
-    if (n_wanted <= *room) {
+// Room for as many more of each; all grow together, and double.
+static enum ley_status reserve(struct ley_batch *batch, int64_t n_tokens, int64_t n_branches,
+                               int64_t n_scores) {
+    struct ley_batch larger = *batch;
+    if (batch->n_tokens + n_tokens <= batch->tokens_room &&
+        batch->n_branches + n_branches <= batch->branches_room &&
+        batch->n_scores + n_scores <= batch->scores_room) {
         return LEY_OK;
     }
-    size_t wanted = 2 * (size_t)n_wanted + 256;
-    void *larger = ley_alloc(wanted, size);
-    if (!larger) {
-        return ley_fail_memory("a batch", wanted, size);
+    larger.tokens_room = 2 * (batch->n_tokens + n_tokens);
+    larger.branches_room = 2 * (batch->n_branches + n_branches);
+    larger.scores_room = 2 * (batch->n_scores + n_scores);
+    larger.token = ley_alloc((size_t)larger.tokens_room, sizeof *larger.token);
+    larger.branch = ley_alloc((size_t)larger.branches_room, sizeof *larger.branch);
+    larger.score = ley_alloc((size_t)larger.scores_room, sizeof *larger.score);
+    larger.owner = ley_alloc((size_t)larger.scores_room, sizeof *larger.owner);
+    if (!larger.token || !larger.branch || !larger.score || !larger.owner) {
+        ley_batch_destroy(&larger);
+        return ley_fail_memory("a batch", (size_t)larger.tokens_room, sizeof *larger.token);
     }
-    if (n > 0) {
-        memcpy(larger, *array, (size_t)n * size);
+    if (batch->token) {
+        memcpy(larger.token, batch->token, (size_t)batch->n_tokens * sizeof *larger.token);
+        memcpy(larger.branch, batch->branch, (size_t)batch->n_branches * sizeof *larger.branch);
+        memcpy(larger.score, batch->score, (size_t)batch->n_scores * sizeof *larger.score);
+        memcpy(larger.owner, batch->owner, (size_t)batch->n_scores * sizeof *larger.owner);
     }
-    ley_free(*array);
-    *array = larger;
-    *room = (int64_t)wanted;
+    ley_batch_destroy(batch);
+    *batch = larger;
     return LEY_OK;
 }
 
-// Adds a branch of n tokens; returns the row of the first by *row.
-static enum ley_status add_branch(struct ley_batch *batch, int64_t parent, const int32_t *token,
-                                  int64_t n, int64_t *row) {
-    void *tokens = batch->token, *branches = batch->branch;
-    enum ley_status status = grow(&tokens, &batch->tokens_room, batch->n_tokens,
-                                  batch->n_tokens + n, sizeof *batch->token);
-    batch->token = tokens;
-    LEY_TRY(status);
-    status = grow(&branches, &batch->branches_room, batch->n_branches, batch->n_branches + 1,
-                  sizeof *batch->branch);
-    batch->branch = branches;
-    LEY_TRY(status);
-    memcpy(batch->token + batch->n_tokens, token, (size_t)n * sizeof *token);
+// Adds a branch of n tokens; returns the row of the first. Here and below there is room.
+static int64_t add_branch(struct ley_batch *batch, int64_t parent, const int32_t *token,
+                          int64_t n) {
+    int64_t row = batch->n_tokens;
+    memcpy(batch->token + row, token, (size_t)n * sizeof *token);
     batch->branch[batch->n_branches++] = (struct ley_branch){parent, n};
-    *row = batch->n_tokens;
     batch->n_tokens += n;
-    return LEY_OK;
+    return row;
 }
 
-static enum ley_status add_score(struct ley_batch *batch, int64_t row, int32_t token,
-                                 int64_t owner) {
-    void *scores = batch->score, *owners = batch->owner;
-    enum ley_status status = grow(&scores, &batch->scores_room, batch->n_scores,
-                                  batch->n_scores + 1, sizeof *batch->score);
-    batch->score = scores;
-    LEY_TRY(status);
-    status = grow(&owners, &batch->owners_room, batch->n_scores, batch->n_scores + 1,
-                  sizeof *batch->owner);
-    batch->owner = owners;
-    LEY_TRY(status);
+static void add_score(struct ley_batch *batch, int64_t row, int32_t token, int64_t owner) {
     batch->owner[batch->n_scores] = owner;
     batch->score[batch->n_scores++] = (struct ley_token_score){.row = row, .token = token};
-    return LEY_OK;
 }
 
 // Tokens that all sequences are fed first: the last of each is not fed.
@@ -87,45 +79,48 @@ static int64_t shared(const struct ley_case *item) {
 }
 
 // Position by position, so that the scores of one row follow one another.
-static enum ley_status score_shared(struct ley_batch *batch, const struct ley_case *item,
-                                    int64_t row, int64_t n_shared, int64_t first) {
+static void score_shared(struct ley_batch *batch, const struct ley_case *item, int64_t row,
+                         int64_t n_shared, int64_t first) {
     for (int64_t t = 0; t < n_shared; t++) {
         for (int64_t i = 0; i < item->n; i++) {
             const struct ley_sequence *sequence = &item->sequence[i];
-            if (t + 1 >= sequence->first && t + 1 < sequence->n) {
-                LEY_TRY(add_score(batch, row + t, sequence->token[t + 1], first + sequence->pair));
+            if (t + 1 >= sequence->first) {
+                add_score(batch, row + t, sequence->token[t + 1], first + sequence->pair);
             }
         }
     }
-    return LEY_OK;
 }
 
 // What a sequence has of its own.
-static enum ley_status add_own(struct ley_batch *batch, const struct ley_sequence *sequence,
-                               int64_t parent, int64_t n_shared, int64_t owner) {
-    int64_t row, n = sequence->n - 1 - n_shared;
+static void add_own(struct ley_batch *batch, const struct ley_sequence *sequence, int64_t parent,
+                    int64_t n_shared, int64_t owner) {
+    int64_t n = sequence->n - 1 - n_shared;
     if (n == 0) {
-        return LEY_OK;
+        return;
     }
-    LEY_TRY(add_branch(batch, parent, sequence->token + n_shared, n, &row));
+    int64_t row = add_branch(batch, parent, sequence->token + n_shared, n);
     for (int64_t t = n_shared; t < sequence->n - 1; t++) {
         if (t + 1 >= sequence->first) {
-            LEY_TRY(add_score(batch, row + t - n_shared, sequence->token[t + 1], owner));
+            add_score(batch, row + t - n_shared, sequence->token[t + 1], owner);
         }
     }
-    return LEY_OK;
 }
 
 enum ley_status ley_batch_add(struct ley_batch *batch, const struct ley_case *item, int64_t first) {
-    int64_t n_shared = shared(item), parent = -1, row;
+    int64_t n_shared = shared(item), parent = -1, n_tokens = 0, n_scores = 0;
+    for (int64_t i = 0; i < item->n; i++) {
+        n_tokens += item->sequence[i].n;
+        n_scores += item->sequence[i].n - item->sequence[i].first;
+    }
+    LEY_TRY(reserve(batch, n_tokens, item->n + 1, n_scores));
     if (n_shared > 0) {
         parent = batch->n_branches;
-        LEY_TRY(add_branch(batch, -1, item->sequence[0].token, n_shared, &row));
-        LEY_TRY(score_shared(batch, item, row, n_shared, first));
+        int64_t row = add_branch(batch, -1, item->sequence[0].token, n_shared);
+        score_shared(batch, item, row, n_shared, first);
     }
     for (int64_t i = 0; i < item->n; i++) {
         const struct ley_sequence *sequence = &item->sequence[i];
-        LEY_TRY(add_own(batch, sequence, parent, n_shared, first + sequence->pair));
+        add_own(batch, sequence, parent, n_shared, first + sequence->pair);
     }
     return LEY_OK;
 }

@@ -10,7 +10,7 @@ struct ley_batch {
     struct ley_token_score *score;
     int64_t *owner; // [n_scores] index of the answer that a score belongs to
     int64_t n_tokens, n_branches, n_scores;
-    int64_t tokens_room, branches_room, scores_room, owners_room;
+    int64_t tokens_room, branches_room, scores_room; // scores_room: of owners too
 };
 
 // A zeroed batch is accepted.

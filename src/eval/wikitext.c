@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/utf8.h"
 #include "eval/item_impl.h"
 
 // Regular expressions as the harness has them; what is plain there is quoted here.
@@ -68,25 +69,25 @@ static enum ley_status replace(struct ley_string *out, struct ley_string text, i
     return LEY_OK;
 }
 
+// Whether a character of n bytes is white space, as Python's \s has it.
+static bool is_space(const char *text, size_t n) {
+    uint32_t c = n > 0 ? ley_utf8_decode(text, n) : 0;
+    return c == ' ' || (c >= 0x09 && c <= 0x0d) || (c >= 0x1c && c <= 0x1f) || c == 0x85 ||
+           c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 ||
+           c == 0x202f || c == 0x205f || c == 0x3000;
+}
+
 // Pieces between runs of white space, as re.split gives them: one more than runs.
 static int64_t count_words(struct ley_string text) {
-    int64_t n = 1;
+    int64_t n_words = 1;
     bool was_space = false;
-    for (size_t i = 0; i < text.n; i++) {
-        const unsigned char *c = (const unsigned char *)text.text + i;
-        bool is_space = *c == ' ' || (*c >= '\t' && *c <= '\r') || (*c >= 0x1c && *c <= 0x1f);
-        if (*c == 0xc2 && i + 1 < text.n && (c[1] == 0xa0 || c[1] == 0x85)) {
-            is_space = true; // a space that does not break, a next line
-        }
-        if (*c == 0xe2 && i + 2 < text.n && c[1] == 0x80 &&
-            (c[2] <= 0x8a || c[2] == 0xa8 || c[2] == 0xa9 || c[2] == 0xaf)) {
-            is_space = true; // spaces of U+2000 .. U+200A and alike
-        }
-        n += is_space && !was_space;
-        bool is_inside = (*c & 0xc0) == 0x80; // of the character before
-        was_space = is_inside ? was_space : is_space;
+    for (size_t i = 0, n; i<text.n; i += n> 0 ? n : 1) {
+        n = ley_utf8_length(text.text + i, text.n - i);
+        bool is_now = is_space(text.text + i, n);
+        n_words += is_now && !was_space;
+        was_space = is_now;
     }
-    return n;
+    return n_words;
 }
 
 enum ley_status ley_item_from_page(struct ley_item *item, struct ley_string page) {
