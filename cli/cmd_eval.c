@@ -86,6 +86,43 @@ static enum ley_status run_all(struct evaluation_set *set, const struct eval_opt
     return evaluation_finish(set);
 }
 
+// For people who look for data.
+static void list_tasks(void) {
+    int n;
+    const struct ley_task *tasks = ley_tasks(&n);
+    for (int i = 0; i < n; i++) {
+        printf("%-15s %s%s%s\n", tasks[i].name, tasks[i].source, *tasks[i].files ? "; files: " : "",
+               tasks[i].files);
+    }
+}
+
+// Returns what options_parse does.
+static int parse(struct eval_options *o, int argc, char **argv) {
+    struct language_options *l = &o->language;
+    const struct option_row rows[] = {
+        LANGUAGE_ROWS(*l),
+        {"task", 0, OPTION_TEXT, &o->tasks, "LIST", "tasks, separated by commas"},
+        {"list", 0, OPTION_FLAG, &o->lists, NULL, "list the tasks and where their data come from"},
+        {"data", 0, OPTION_TEXT, &o->data, "DIR", "folder with the data sets (LEYDEN_DATA)"},
+        {"file", 'f', OPTION_TEXT, &o->file, "FILE", "the text, or the items of the only task"},
+        {"limit", 0, OPTION_INT, &o->limit, "N", "items of a task at most, 0: all (0)"},
+        {"ctx", 'c', OPTION_INT, &o->n_ctx, "N", "tokens a model is fed at once (1024)"},
+        {"rows", 0, OPTION_INT, &o->n_rows, "N", "tokens of a pass, more or less (1024)"},
+        {"seed", 's', OPTION_INT, &o->seed, "S", "seed of the samples drawn again for errors (0)"},
+        {"divergence", 0, OPTION_INT, &o->n_windows, "N",
+         "compare chips with digital on N windows of text or wikitext: KL, heads (0)"},
+        {"plot", 0, OPTION_TEXT, &o->plot, "FILE.svg", "plot the divergence"},
+        {"tech", 0, OPTION_REPEAT, &o->technology, "NAME|FILE", "prices of events (paper)"},
+        {"out", 'o', OPTION_TEXT, &o->output, "FILE",
+         "write the JSON here; FILE.part keeps answers until then"},
+        {"log-samples", 0, OPTION_TEXT, &o->samples, "FILE",
+         "write each item's answers, JSON lines"},
+        {"format", 0, OPTION_TEXT, &o->format, "NAME", "print a table, md, csv or json (table)"},
+        {"json", 0, OPTION_FLAG, &o->json, NULL, "result as JSON"},
+    };
+    return options_parse(argc, argv, &command, rows, sizeof rows / sizeof rows[0], NULL);
+}
+
 int cmd_eval(int argc, char **argv) {
     struct eval_options o = {.invocation = {argc, argv},
                              .language = LANGUAGE_DEFAULTS,
@@ -93,29 +130,13 @@ int cmd_eval(int argc, char **argv) {
                              .n_ctx = 1024,
                              .n_rows = 1024};
     o.language.hw.name = "digital,paper";
-    struct language_options *l = &o.language;
-    const struct option_row rows[] = {
-        LANGUAGE_ROWS(*l),
-        {"task", 0, OPTION_TEXT, &o.tasks, "LIST", "tasks, separated by commas"},
-        {"data", 0, OPTION_TEXT, &o.data, "DIR", "folder with the data sets (LEYDEN_DATA)"},
-        {"file", 'f', OPTION_TEXT, &o.file, "FILE", "the text, or the items of the only task"},
-        {"limit", 0, OPTION_INT, &o.limit, "N", "items of a task at most, 0: all (0)"},
-        {"ctx", 'c', OPTION_INT, &o.n_ctx, "N", "tokens a model is fed at once (1024)"},
-        {"rows", 0, OPTION_INT, &o.n_rows, "N", "tokens of a pass, more or less (1024)"},
-        {"seed", 's', OPTION_INT, &o.seed, "S", "seed of the samples drawn again for errors (0)"},
-        {"divergence", 0, OPTION_INT, &o.n_windows, "N",
-         "compare chips with digital on N windows of text or wikitext: KL, heads (0)"},
-        {"plot", 0, OPTION_TEXT, &o.plot, "FILE.svg", "plot the divergence"},
-        {"tech", 0, OPTION_REPEAT, &o.technology, "NAME|FILE", "prices of events (paper)"},
-        {"out", 'o', OPTION_TEXT, &o.output, "FILE", "write the JSON here"},
-        {"log-samples", 0, OPTION_TEXT, &o.samples, "FILE",
-         "write each item's answers, JSON lines"},
-        {"format", 0, OPTION_TEXT, &o.format, "NAME", "print a table, md, csv or json (table)"},
-        {"json", 0, OPTION_FLAG, &o.json, NULL, "result as JSON"},
-    };
-    int result = options_parse(argc, argv, &command, rows, sizeof rows / sizeof rows[0], NULL);
+    int result = parse(&o, argc, argv);
     if (result != 0) {
         return result == 1 ? EXIT_OK : result;
+    }
+    if (o.lists) {
+        list_tasks();
+        return EXIT_OK;
     }
     session_catch_interrupts();
     struct evaluation_set *set = ley_alloc(1, sizeof *set);

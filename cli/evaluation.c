@@ -59,7 +59,16 @@ static enum ley_status read_runs(struct evaluation_set *set, const char *list) {
             LEY_TRY(language_hardware(&hardware, &options));
         }
     }
-    return set->n_runs > 0 ? LEY_OK : ley_fail(LEY_E_ARGUMENT, "--hw names no hardware");
+    bool is_adapted = set->options->language.adapter != NULL, has_chip = false;
+    for (int r = 0; r < set->n_runs; r++) {
+        has_chip = has_chip || !set->run[r].is_digital;
+    }
+    if (set->n_runs == 0 || (is_adapted && !has_chip)) {
+        return ley_fail(LEY_E_ARGUMENT, set->n_runs == 0
+                                            ? "--hw names no hardware"
+                                            : "--adapter is for chips, of which --hw names none");
+    }
+    return LEY_OK;
 }
 
 // --file is the text of the task of that name, or the items of the only other task.

@@ -13,7 +13,7 @@ struct eval_options {
     const char *output, *samples, *format;
     const char *plot;
     int limit, n_ctx, n_rows, n_windows, seed;
-    bool json;
+    bool json, lists;
 };
 
 struct eval_task {

@@ -189,7 +189,7 @@ def main():
         most = max(abs(a[0] - b[0]) for i in theirs for a, b in zip(theirs[i], ours[i]))
         print(f"{name:15} {len(theirs):4} items: same choice {same}, greedy {greedy}; log-likelihoods within {most:.1e}; "
               f"harness {their_s:.1f} s (CPU {their_cpu:.1f}), leyden {our_s:.1f} s (CPU {our_cpu:.1f}, with loading)", flush=True)
-        golden["tasks"][name] = {"samples": [{"answers": [[round(a, 4), int(b or 0)] for a, b in theirs[i]]} for i in range(5)]}
+        golden["tasks"][name] = {"samples": [{"answers": [[round(a, 4), int(b or 0)] for a, b in theirs[i]]} for i in range(min(5, len(theirs)))]}
     if o.golden:
         golden["tasks"].pop("wikitext", None)
         with open(o.golden, "w", encoding="utf-8") as file:

@@ -80,6 +80,8 @@ check "the result is there" grep -q '"token_perplexity,none"' out.json
 expect 2 "unknown task 'pica'; did you mean 'piqa'" "$LEYDEN" eval -m "$model" --task pica
 expect 2 "--task is missing" "$LEYDEN" eval -m "$model"
 expect 2 "unknown hardware 'papr'" "$LEYDEN" eval -m "$model" --hw digital,papr --task piqa
+check "list" sh -c '"$LEYDEN" eval --list | grep -q "^piqa .*baber/piqa"'
+expect 2 "for chips, of which --hw names none" "$LEYDEN" eval -m "$model" --hw digital --adapter x.gguf --task piqa
 expect 2 "no items of piqa in ." "$LEYDEN" eval -m "$model" --task piqa --data .
 expect 2 "needs --file" "$LEYDEN" eval -m "$model" --task text
 expect 2 "must be table, md, csv or json" "$LEYDEN" eval -m "$model" --task piqa --format xml
