@@ -207,7 +207,8 @@ static enum ley_status open_text(struct eval_task *task, const struct ley_encode
 static enum ley_status find_key(struct worker *worker) {
     const struct language *language = &worker->language;
     const struct eval_options *o = worker->set->options;
-    const int facts[] = {o->n_ctx, o->language.window, (int)ley_model_dtype(language->model)};
+    const int facts[] = {o->n_ctx, o->language.window, (int)ley_model_dtype(language->model),
+                         language->scalers.centres_keys};
     uint64_t hash = ley_hash(worker->run->weights, facts, sizeof facts);
     hash = ley_hash(hash, worker->task->task->name, strlen(worker->task->task->name));
     hash = ley_hash(hash, &worker->task->items.hash, sizeof hash);
