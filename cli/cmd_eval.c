@@ -37,7 +37,7 @@ static enum ley_status check(const struct eval_options *o) {
         return ley_fail(LEY_E_ARGUMENT, "--divergence must be 1 or more windows%s",
                         o->plot ? " for --plot" : "");
     }
-    if (o->n_ctx < 2 || o->n_ctx > 1 << 20 || o->limit < 0 || o->n_rows < 1 ||
+    if (o->n_ctx == 1 || o->n_ctx < 0 || o->n_ctx > 1 << 20 || o->limit < 0 || o->n_rows < 1 ||
         o->n_rows > 1 << 20) {
         return ley_fail(LEY_E_ARGUMENT, "--ctx must be 2..1048576, --limit 0 or more, --rows "
                                         "1..1048576");
@@ -106,7 +106,8 @@ static int parse(struct eval_options *o, int argc, char **argv) {
         {"data", 0, OPTION_TEXT, &o->data, "DIR", "folder with the data sets (LEYDEN_DATA)"},
         {"file", 'f', OPTION_TEXT, &o->file, "FILE", "the text, or the items of the only task"},
         {"limit", 0, OPTION_INT, &o->limit, "N", "items of a task at most, 0: all (0)"},
-        {"ctx", 'c', OPTION_INT, &o->n_ctx, "N", "tokens a model is fed at once (1024)"},
+        {"ctx", 'c', OPTION_INT, &o->n_ctx, "N",
+         "tokens a model is fed at once (1024, or less if it knows less)"},
         {"rows", 0, OPTION_INT, &o->n_rows, "N", "tokens of a pass, more or less (1024)"},
         {"seed", 's', OPTION_INT, &o->seed, "S", "seed of the samples drawn again for errors (0)"},
         {"divergence", 0, OPTION_INT, &o->n_windows, "N",
@@ -127,7 +128,6 @@ int cmd_eval(int argc, char **argv) {
     struct eval_options o = {.invocation = {argc, argv},
                              .language = LANGUAGE_DEFAULTS,
                              .format = "table",
-                             .n_ctx = 1024,
                              .n_rows = 1024};
     o.language.hw.name = "digital,paper";
     int result = parse(&o, argc, argv);

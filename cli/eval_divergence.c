@@ -28,7 +28,7 @@ struct comparison {
 
 // The windows of one item, until there are enough.
 static enum ley_status compare_item(struct comparison *c, const struct eval_task *task, int64_t i) {
-    struct ley_encoder encoder = {c->reference.tokenizer, c->set->options->n_ctx};
+    struct ley_encoder encoder = {c->reference.tokenizer, c->set->n_ctx};
     struct ley_progress progress = session_quiet_progress();
     struct ley_case item;
     LEY_TRY(ley_case_create(&item, &encoder, &task->items.item[i], task->task->kind));
@@ -50,8 +50,8 @@ static enum ley_status compare(struct comparison *c, const struct language *lang
     options.hw = (struct hardware_options){.name = "digital"};
     options.adapter = NULL;
     LEY_TRY(language_open(&c->reference, &options));
-    LEY_TRY(ley_session_create(&c->digital, c->reference.model, 1, c->set->options->n_ctx));
-    LEY_TRY(ley_session_create(&c->analog, language->model, 1, c->set->options->n_ctx));
+    LEY_TRY(ley_session_create(&c->digital, c->reference.model, 1, c->set->n_ctx));
+    LEY_TRY(ley_session_create(&c->analog, language->model, 1, c->set->n_ctx));
     LEY_TRY(ley_divergence_create(&c->run->divergence, language->model));
     enum ley_status status = LEY_OK;
     for (int64_t i = 0; status == LEY_OK && i < task->items.n; i++) {

@@ -81,7 +81,7 @@ static void add_config(struct cJSON *root, const struct evaluation_set *set,
     }
     add_hash(config, "weights_hash", run->weights);
     cJSON_AddStringToObject(config, "hw", run->hw);
-    cJSON_AddNumberToObject(config, "max_length", o->n_ctx);
+    cJSON_AddNumberToObject(config, "max_length", set->n_ctx);
     cJSON_AddNumberToObject(config, "rows", o->n_rows);
     cJSON_AddNumberToObject(config, "limit", o->limit);
     cJSON_AddNumberToObject(config, "random_seed", o->seed);

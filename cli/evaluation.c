@@ -10,6 +10,8 @@
 
 #include "core/nearest.h"
 
+enum { DEFAULT_CTX = 1024 }; // the window of the paper's chip
+
 // Copies the next name of a list separated by commas; false at its end.
 static bool next_name(char *name, size_t n_room, const char **list) {
     *list += strspn(*list, ", ");
@@ -207,8 +209,8 @@ static enum ley_status open_text(struct eval_task *task, const struct ley_encode
 static enum ley_status find_key(struct worker *worker) {
     const struct language *language = &worker->language;
     const struct eval_options *o = worker->set->options;
-    const int facts[] = {o->n_ctx, o->language.window, (int)ley_model_dtype(language->model),
-                         language->scalers.centres_keys};
+    const int facts[] = {worker->set->n_ctx, o->language.window,
+                         (int)ley_model_dtype(language->model), language->scalers.centres_keys};
     uint64_t hash = ley_hash(worker->run->weights, facts, sizeof facts);
     hash = ley_hash(hash, worker->task->task->name, strlen(worker->task->task->name));
     hash = ley_hash(hash, &worker->task->items.hash, sizeof hash);
@@ -250,7 +252,7 @@ static enum ley_status run_task(struct worker *worker, int t) {
     struct ley_progress quiet = session_quiet_progress();
     struct ley_evaluation evaluation = {
         .kind = task->task->kind,
-        .encoder = {worker->language.tokenizer, o->n_ctx},
+        .encoder = {worker->language.tokenizer, worker->set->n_ctx},
         .session = worker->session,
         .n_rows = o->n_rows,
         .ledger = worker->run->layer,
@@ -308,7 +310,10 @@ static enum ley_status open_worker(struct worker *worker) {
     LEY_TRY(run_cost_open(&worker->cost,
                           worker->run->is_digital ? &none : &worker->set->options->technology,
                           &worker->language));
-    size_t n_layers = (size_t)ley_model_config(worker->language.model)->n_layers;
+    const struct ley_model_config *config = ley_model_config(worker->language.model);
+    int n_ctx = worker->set->options->n_ctx, n_known = config->n_context;
+    worker->set->n_ctx = n_ctx > 0 ? n_ctx : n_known < DEFAULT_CTX ? n_known : DEFAULT_CTX;
+    size_t n_layers = (size_t)config->n_layers;
     if (!worker->run->is_digital) {
         worker->run->layer = ley_alloc(n_layers, sizeof *worker->run->layer);
         if (!worker->run->layer) {
@@ -316,8 +321,7 @@ static enum ley_status open_worker(struct worker *worker) {
         }
     }
     const struct ley_weight_source source = ley_model_file_source(worker->language.file);
-    LEY_TRY(ley_weights_fingerprint(&worker->run->weights, ley_model_config(worker->language.model),
-                                    &source));
+    LEY_TRY(ley_weights_fingerprint(&worker->run->weights, config, &source));
     return ley_session_create(&worker->session, worker->language.model, 1, 1);
 }
 

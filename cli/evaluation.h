@@ -50,7 +50,7 @@ struct evaluation_set {
     struct eval_task task[MOST_TASKS];
     int n_tasks;
     struct eval_run run[MOST_RUNS];
-    int n_runs;
+    int n_runs, n_ctx;           // n_ctx: tokens fed at once
     struct ley_journal *journal; // NULL: no -o
     bool is_stopped;             // by Ctrl-C: what was measured by then is a result
 };
