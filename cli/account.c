@@ -29,8 +29,11 @@ static void print_chip(const struct account *account, const struct language *lan
     int ring = ley_hardware_ring(&language->hardware);
     // At the end: a ring that never filled up holds what was fed.
     int64_t n_used = account->n_tokens < ring ? account->n_tokens : ring;
-    fprintf(stderr, "chip       %.4g us of attention a token; ring %lld of %d columns in use\n",
-            1e6 * chip_s(language), (long long)n_used, ring);
+    fprintf(stderr, "chip       %.4g us of attention a token", 1e6 * chip_s(language));
+    if (n_used > 0) {
+        fprintf(stderr, "; ring %lld of %d columns in use", (long long)n_used, ring);
+    }
+    fputc('\n', stderr);
     fprintf(
         stderr,
         "a token    %.4g cells written, %.4g read, %.3g pC, %.4g scores, %.4g outputs, "
@@ -80,8 +83,10 @@ enum ley_status account_add_json(struct cJSON *root, const struct account *accou
     int ring = ley_hardware_ring(&language->hardware);
     cJSON_AddNumberToObject(chip, "attention_per_token_s", chip_s(language));
     cJSON_AddNumberToObject(chip, "ring_columns", ring);
-    cJSON_AddNumberToObject(chip, "ring_columns_in_use",
-                            (double)(account->n_tokens < ring ? account->n_tokens : ring));
+    if (account->n_tokens > 0) {
+        cJSON_AddNumberToObject(chip, "ring_columns_in_use",
+                                (double)(account->n_tokens < ring ? account->n_tokens : ring));
+    }
     cJSON_AddNumberToObject(chip, "zero_scores",
                             ratio((double)total->zero_scores, (double)total->score_conversions));
     cJSON_AddNumberToObject(

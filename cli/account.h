@@ -7,7 +7,7 @@ struct account {
     // tokens fed before the first choice, and tokens chosen
     int64_t n_prompt, n_generated;
     double prompt_s, generate_s; // of the simulator
-    int64_t n_tokens;            // in the ring at the end
+    int64_t n_tokens;            // in the ring at the end; 0: not one sequence but many
     // what the events cost, and the events; NULL when digital
     const struct run_cost *cost;
     const struct run_ledgers *ledgers;

@@ -47,6 +47,7 @@ struct adapt {
     struct ley_net *net;
     struct ley_lora_spec lora; // rank 0: none
     enum learns learns;
+    bool centres_keys; // when calibrated here
     bool has[N_STAGES];
 };
 
@@ -92,10 +93,12 @@ static enum ley_status check(struct adapt *adapt) {
     LEY_TRY(training_check(&o->training, o->out));
     LEY_TRY(parse_method(adapt));
     LEY_TRY(parse_learns(adapt));
+    LEY_TRY(language_keys(&adapt->centres_keys, o->keys));
     LEY_TRY(o->type ? training_type(&type, o->type) : LEY_OK);
-    if (o->rank < 1 || o->rank > 4096 || o->alpha < 0 || o->transfer_tokens < 0) {
-        return ley_fail(LEY_E_ARGUMENT, "--rank must be 1..4096, --alpha and --transfer-tokens 0 "
-                                        "or more");
+    if (o->rank < 1 || o->rank > 4096 || o->alpha < 0 || o->transfer_tokens < 0 ||
+        o->scaler_rate < 0) {
+        return ley_fail(LEY_E_ARGUMENT, "--rank must be 1..4096, --alpha, --scaler-lr and "
+                                        "--transfer-tokens 0 or more");
     }
     if (o->cross_entropy < 0 || o->divergence < 0 || o->temperature <= 0 ||
         (o->cross_entropy == 0 && o->divergence == 0)) {
@@ -110,10 +113,15 @@ static enum ley_status check(struct adapt *adapt) {
 
 // ---- the net
 
-static double rate_of(const struct adapt *adapt) {
-    static const double usual[] = {[SCALERS] = 3e-2, [LORA] = 4e-3, [ALL] = 1e-3};
+// Highest rates that have worked. Layer by layer larger ones do than end to end.
+static const double usual_rate[N_STAGES][ALL + 1] = {
+    [TRANSFER] = {[SCALERS] = 5e-2, [LORA] = 6e-3, [ALL] = 2e-3},
+    [DISTIL] = {[SCALERS] = 1e-2, [LORA] = 1e-3, [ALL] = 1e-3},
+};
+
+static double rate_of(const struct adapt *adapt, enum stage stage) {
     double rate = adapt->options->training.rate;
-    return rate > 0 ? rate : usual[adapt->learns];
+    return rate > 0 ? rate : usual_rate[stage][adapt->learns];
 }
 
 static enum ley_status open_start(struct adapt *adapt) {
@@ -140,17 +148,6 @@ static enum ley_status choose_lora(struct adapt *adapt) {
     return ley_lora_weights(&adapt->lora.weights, o->matrices, config);
 }
 
-// Slopes step by shares of themselves, since sizes differ from head to head; offsets, which lie in
-// ranges of converters, by a quarter of that. Tensors of slopes and offsets alternate.
-static void set_scaler_rates(struct ley_parameter *scaler, int n, const struct adapt *adapt) {
-    for (int i = 0; i < n; i++) {
-        scaler[i].decays = false;
-        scaler[i].is_relative = i % 2 == 0;
-        scaler[i].rate =
-            adapt->options->scaler_rate / rate_of(adapt) * (scaler[i].is_relative ? 1 : 0.25);
-    }
-}
-
 // Scalers and changes are extra tensors; neither decays.
 static enum ley_status create_net(struct adapt *adapt) {
     const struct ley_model_config *config = ley_model_file_config(adapt->language.file);
@@ -165,7 +162,10 @@ static enum ley_status create_net(struct adapt *adapt) {
         return ley_fail_memory("tensors", (size_t)n, sizeof *extra);
     }
     ley_scaler_parameters(extra, config);
-    set_scaler_rates(extra, n_scalers, adapt);
+    for (int i = 0; i < n_scalers; i++) {
+        extra[i].decays = false;
+        extra[i].is_relative = i % 2 == 0; // slopes and offsets alternate
+    }
     if (adapt->lora.rank) {
         ley_lora_tensors(extra + n_scalers, config, &adapt->lora);
     }
@@ -187,6 +187,20 @@ static void choose_tensors(struct adapt *adapt, bool is_transfer) {
         bool is_learned = tensor->weight == LEY_N_WEIGHTS || adapt->learns == ALL;
         tensor->trains = is_learned && tensor->weight != LEY_WEIGHT_ROPE_FACTORS &&
                          (is_attention || !is_transfer);
+    }
+}
+
+// M28: slopes step by shares of themselves, offsets, which lie in ranges of converters, by a
+// quarter.
+static void set_scaler_rates(struct adapt *adapt, enum stage stage) {
+    struct ley_parameters *p = ley_net_parameters(adapt->net);
+    double rate = adapt->options->scaler_rate;
+    rate = rate > 0 ? rate : usual_rate[stage][SCALERS];
+    for (int t = 0; t < p->n_tensors; t++) {
+        struct ley_parameter *tensor = &p->tensor[t];
+        if (strncmp(tensor->name, "SCALER_", 7) == 0) {
+            tensor->rate = rate / rate_of(adapt, stage) * (tensor->is_relative ? 1 : 0.25);
+        }
     }
 }
 
@@ -222,9 +236,8 @@ static enum ley_status set_start(struct adapt *adapt, struct ley_hardware *made_
                                  bool *has_hardware) {
     struct language *language = &adapt->language;
     const struct ley_model_file *file = adapt->start ? adapt->start : language->file;
-    bool has_scalers, centres_keys;
+    bool has_scalers;
     struct ley_calibration_report report;
-    LEY_TRY(language_keys(&centres_keys, adapt->options->keys));
     if (adapt->lora.rank) {
         LEY_TRY(ley_net_set_lora(adapt->net, &adapt->lora));
     }
@@ -236,7 +249,7 @@ static enum ley_status set_start(struct adapt *adapt, struct ley_hardware *made_
     LEY_TRY(language_file_hardware(made_for, has_hardware, file));
     *has_hardware = *has_hardware && has_scalers;
     if (!has_scalers) {
-        LEY_TRY(language_calibrate(language, &report, NULL, 128, centres_keys));
+        LEY_TRY(language_calibrate(language, &report, NULL, 128, adapt->centres_keys));
         wake_outputs(&language->scalers);
         printf("calibrated in %.1f s: %.0f %% of the variance of attention unexplained\n",
                language->calibrate_s, 100 * report.unexplained);
@@ -351,8 +364,9 @@ static enum ley_status learn(struct adapt *adapt) {
     for (int i = TRANSFER; status == LEY_OK && i < N_STAGES; i++) {
         if (adapt->has[i] && !is_over(adapt, (enum stage)i)) {
             choose_tensors(adapt, i == TRANSFER);
+            set_scaler_rates(adapt, (enum stage)i);
             status = training_run(&adapt->training, adapt->net, &objectives[i], stage_names[i],
-                                  tokens_of(adapt, (enum stage)i), rate_of(adapt));
+                                  tokens_of(adapt, (enum stage)i), rate_of(adapt, (enum stage)i));
         }
     }
     ley_net_objective_destroy(&distil);
@@ -431,6 +445,19 @@ static void release(struct adapt *adapt) {
     language_close(&adapt->language);
 }
 
+static int run(const struct options *o) {
+    struct adapt adapt = {.options = o};
+    double begin_s = clock_s();
+    session_catch_interrupts();
+    enum ley_status status = adapt_model(&adapt);
+    int result = status == LEY_OK ? EXIT_OK : session_fail("adapt", status);
+    if (status == LEY_OK) {
+        training_print_end(begin_s);
+    }
+    release(&adapt);
+    return result;
+}
+
 // Low-rank changes of attention by default: a small file, and the teacher's weights stay.
 int cmd_adapt(int argc, char **argv) {
     struct options o = {.invocation = {argc, argv},
@@ -442,7 +469,6 @@ int cmd_adapt(int argc, char **argv) {
                         .rank = 16,
                         .divergence = 1,
                         .temperature = 1,
-                        .scaler_rate = 0.03,
                         .keys = "centred"};
     struct language_options *l = &o.language;
     const struct option_row rows[] = {
@@ -459,7 +485,7 @@ int cmd_adapt(int argc, char **argv) {
         {"ce", 0, OPTION_REAL, &o.cross_entropy, "X", "distil: weight of the text (0)"},
         {"temperature", 0, OPTION_REAL, &o.temperature, "X", "distil: of both distributions (1)"},
         {"scaler-lr", 0, OPTION_REAL, &o.scaler_rate, "X",
-         "highest rate of scalers: share of a slope (0.03)"},
+         "highest rate of scalers: share of a slope (0.05, 0.01)"},
         {"keys", 0, OPTION_TEXT, &o.keys, "FORM",
          "plain, or centred: without their mean (centred)"},
         {"merge", 0, OPTION_FLAG, &o.merge, NULL, "write a whole model"},
@@ -467,17 +493,5 @@ int cmd_adapt(int argc, char **argv) {
         TRAINING_ROWS(o.training),
     };
     int result = options_parse(argc, argv, &command, rows, sizeof rows / sizeof rows[0], NULL);
-    if (result != 0) {
-        return result == 1 ? EXIT_OK : result;
-    }
-    session_catch_interrupts();
-    struct adapt adapt = {.options = &o};
-    double begin_s = clock_s();
-    enum ley_status status = adapt_model(&adapt);
-    result = status == LEY_OK ? EXIT_OK : session_fail("adapt", status);
-    if (status == LEY_OK) {
-        training_print_end(begin_s);
-    }
-    release(&adapt);
-    return result;
+    return result == 0 ? run(&o) : result == 1 ? EXIT_OK : result;
 }

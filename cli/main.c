@@ -22,6 +22,7 @@ static const struct {
     {"config", cmd_config, "show, validate or compare hardware descriptions"},
     {"convert", cmd_convert, "model files between GGUF and Hugging Face, and between number types"},
     {"cost", cmd_cost, "energy, latency, area and retention, beside digital rivals"},
+    {"eval", cmd_eval, "benchmark tasks, on chips beside the digital model"},
     {"info", cmd_info, "what a model file holds"},
     {"params", cmd_params, "list every hardware parameter with unit, range, default, meaning"},
     {"perplexity", cmd_perplexity, "how well a model predicts a text, on a chip or digitally"},

@@ -3,7 +3,7 @@
 #
 # usage: tools/setup.sh [PACKAGE]...   further packages may be named (CI does)
 set -eu
-wanted="gcc libc6-dev cmake make pkg-config libyaml-dev libcjson-dev libpcre2-dev liblzma-dev librandom123-dev \
+wanted="gcc libc6-dev cmake make pkg-config libyaml-dev libcjson-dev libpcre2-dev liblzma-dev libbz2-dev librandom123-dev \
     libdnnl-dev libcmocka-dev gnuplot-nox $*"
 optional="libngspice0-dev libcminpack-dev" # leyden spice: circuits
 # lacking PACKAGE...: those that are not installed

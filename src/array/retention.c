@@ -146,3 +146,9 @@ int64_t ley_refresh_count(int64_t period, const struct ley_hardware *hardware, i
     int64_t most = hardware->array.window - 1;
     return period > 0 ? (n_tokens < most ? n_tokens : most) / period : 0;
 }
+
+int64_t ley_refresh_count_from(int64_t period, const struct ley_hardware *hardware, int64_t s,
+                               int64_t first, int64_t n_tokens) {
+    int64_t before = s < first ? ley_refresh_count(period, hardware, first - 1 - s) : 0;
+    return ley_refresh_count(period, hardware, n_tokens - 1 - s) - before;
+}

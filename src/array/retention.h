@@ -39,6 +39,10 @@ int64_t ley_refresh_age(int64_t period, int64_t lag);
 // Rewrites of a token's column while n_tokens more come, before it leaves the window.
 int64_t ley_refresh_count(int64_t period, const struct ley_hardware *hardware, int64_t n_tokens);
 
+// Those of token s that happen while tokens first .. n_tokens - 1 come.
+int64_t ley_refresh_count_from(int64_t period, const struct ley_hardware *hardware, int64_t s,
+                               int64_t first, int64_t n_tokens);
+
 #ifdef __cplusplus
 }
 #endif

@@ -73,6 +73,9 @@ struct ley_attention_call {
     struct ley_heads q, k, v;
     struct ley_heads_out out;
     int64_t n_batch, n_tokens;
+    // Index of the first query: q and out hold tokens first .. T - 1, k and v all T. Tokens before
+    // it count as written and read already, by a call of their own.
+    int64_t first;
     const struct ley_attention_trace *trace;
     struct ley_ledger *ledger;
     // [Hkv + Hq] added to, or NULL; only with `ledger`: what writing takes by key-value head, then

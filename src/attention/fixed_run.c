@@ -16,7 +16,9 @@ struct ley_fixed_run ley_fixed_run_of(const struct ley_attention *attention,
         .n_heads = call->n_batch * shape->n_query_heads,
         .n_group = shape->n_query_heads / shape->n_kv_heads,
         .n_tokens = call->n_tokens,
-        .n_blocks = (call->n_tokens + LEY_BLOCK_ROWS - 1) / LEY_BLOCK_ROWS,
+        .first = call->first,
+        .n_blocks =
+            (call->n_tokens + LEY_BLOCK_ROWS - 1) / LEY_BLOCK_ROWS - call->first / LEY_BLOCK_ROWS,
         .n_laps = (call->n_tokens + ring - 1) / ring,
         .n_tiles = ley_attention_n_tiles(&attention->hardware, call->n_tokens),
         .depth = (shape->head_dim + 7) / 8 * 8,
@@ -52,12 +54,19 @@ void ley_fixed_run_store(const struct ley_fixed_run *run, int64_t pair, int64_t 
 void ley_fixed_run_queries(const struct ley_fixed_run *run, int64_t head) {
     const struct ley_attention *attention = run->attention;
     int64_t n_q = attention->shape.n_query_heads;
-    for (int64_t t = 0; t < run->n_tokens; t++) {
+    for (int64_t t = run->first; t < run->n_tokens; t++) {
         uint8_t *q = run->q + (head * run->n_tokens + t) * run->depth;
-        const struct ley_fixed_row row = {LEY_SIGNAL_Q, head / n_q, head % n_q, t, t};
+        const struct ley_fixed_row row = {LEY_SIGNAL_Q, head / n_q, head % n_q, t - run->first, t};
         ley_fixed_encode(q, run->depth, attention, &run->call->q, &row, run->call->trace);
         run->q_sum[head * run->n_tokens + t] = ley_fixed_pulse_sum(q, run->depth);
     }
+}
+
+// A later start moves no boundary between blocks: what is counted by blocks (M21) stays the same.
+struct ley_fixed_block ley_fixed_run_block(const struct ley_fixed_run *run, int64_t i) {
+    int64_t begin = (run->first / LEY_BLOCK_ROWS + i) * LEY_BLOCK_ROWS;
+    int64_t t = begin > run->first ? begin : run->first, end = begin + LEY_BLOCK_ROWS;
+    return (struct ley_fixed_block){t, (int)((end < run->n_tokens ? end : run->n_tokens) - t)};
 }
 
 // M15: a query sees the tokens that are less than the window old.
@@ -113,7 +122,7 @@ void ley_fixed_run_coefficients(struct ley_fixed_read *read, const struct ley_fi
     read->lag = NULL;
     for (int c = 0; fixed->flip_lag < fixed->n_lags && c < n; c++) {
         read->lag = masks->lag;
-        masks->lag[c] = age - c;
+        masks->lag[c] = age - t % LEY_BLOCK_ROWS - c; // M21: of the first query of the block
     }
     read->magnitude = NULL;
     if (part->n_tokens == n) {

@@ -8,7 +8,8 @@ struct ley_fixed_run {
     const struct ley_attention *attention;
     const struct ley_attention_call *call;
     int64_t n_pairs, n_heads, n_group; // banks, query heads, of one bank
-    int64_t n_tokens, n_blocks, n_laps;
+    int64_t n_tokens, n_laps;
+    int64_t first, n_blocks;      // first query; blocks of them, from multiples of LEY_BLOCK_ROWS
     int n_tiles, depth;           // of the ring; codes of a row of q or k
     struct ley_code_tiles *tiles; // [n_pairs]
     uint8_t *q, *k;               // (n_heads, T, depth), (n_pairs, T, depth)
@@ -27,6 +28,13 @@ void ley_fixed_run_store(const struct ley_fixed_run *run, int64_t pair, int64_t 
 
 // Codes of all queries of one head.
 void ley_fixed_run_queries(const struct ley_fixed_run *run, int64_t head);
+
+// Block i of the queries: they begin at t, n_rows of them.
+struct ley_fixed_block {
+    int64_t t;
+    int n_rows;
+};
+struct ley_fixed_block ley_fixed_run_block(const struct ley_fixed_run *run, int64_t i);
 
 // Part of a tile that one lap of the ring has written.
 struct ley_fixed_part {

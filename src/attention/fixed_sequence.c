@@ -52,7 +52,8 @@ static void sum_charge(struct worker *worker, const struct run *all, int64_t pai
         powers.in = k + t * run->depth;
         powers.out = t >= fixed->n_lags ? k + (t - fixed->n_lags) * run->depth : NULL;
         kernels->powers(&powers);
-        for (int64_t head = pair * run->n_group; head < (pair + 1) * run->n_group; head++) {
+        for (int64_t head = pair * run->n_group;
+             t >= run->first && head < (pair + 1) * run->n_group; head++) {
             const struct ley_weigh_pulses weigh = {
                 run->depth, run->q + (head * run->n_tokens + t) * run->depth, worker->weighted};
             double charge = kernels->weigh_pulses(&weigh);
@@ -103,18 +104,19 @@ static void put_outputs(struct worker *worker, const struct ley_fixed_run *run, 
         ley_fixed_total(worker->row, &worker->work, &run->tiles[0], r);
         ley_scale(worker->row, worker->row, attention->shape.head_dim,
                   &attention->scaler[LEY_SIGNAL_OUTPUT][h], NULL);
-        ley_heads_put(&run->call->out, head / n_q, h, t + r, worker->row,
+        ley_heads_put(&run->call->out, head / n_q, h, t + r - run->first, worker->row,
                       attention->shape.head_dim);
     }
 }
 
-// One block of queries of one head through all tiles.
-static void run_block(struct worker *worker, const struct ley_fixed_run *run, int64_t head,
-                      int64_t block) {
-    int64_t t = block * LEY_BLOCK_ROWS, left = run->n_tokens - t;
+// One block of queries of one head through all tiles; item 0 is a late one.
+static void run_block(struct worker *worker, const struct ley_fixed_run *run, int64_t item) {
+    struct ley_fixed_block block =
+        ley_fixed_run_block(run, run->n_blocks - 1 - item / run->n_heads);
+    int64_t t = block.t, head = item % run->n_heads;
     const struct ley_code_tiles *tiles = &run->tiles[head / run->n_group];
     struct ley_fixed_read read = {
-        .n_rows = left < LEY_BLOCK_ROWS ? (int)left : LEY_BLOCK_ROWS,
+        .n_rows = block.n_rows,
         .pulse = run->q + (head * run->n_tokens + t) * run->depth,
         .pulse_sum = run->q_sum + head * run->n_tokens + t,
     };
@@ -163,7 +165,7 @@ static bool run_all(struct worker *worker, const struct run *all) {
             if (skip) {
                 continue;
             }
-            run_block(mine, run, i % run->n_heads, run->n_blocks - 1 - i / run->n_heads);
+            run_block(mine, run, i);
             if (progress) {
 #pragma omp critical(ley_progress)
                 if (!progress->report(progress->context, ++n_done, run->n_heads * run->n_blocks)) {
@@ -247,8 +249,8 @@ static struct ley_fixed_counts count_queries(const struct ley_fixed_run *run, in
     const struct ley_hardware *hardware = &run->attention->hardware;
     int64_t n_batch = run->call->n_batch, window = hardware->array.window;
     int64_t n_q = run->attention->shape.n_query_heads;
-    struct ley_fixed_counts counts = {.n_queries = n_batch * run->n_tokens};
-    for (int64_t t = 0; t < run->n_tokens; t++) {
+    struct ley_fixed_counts counts = {.n_queries = n_batch * (run->n_tokens - run->first)};
+    for (int64_t t = run->first; t < run->n_tokens; t++) {
         int64_t n_tiles = ley_fixed_live_tiles(hardware, t);
         counts.n_live += n_batch * (t + 1 < window ? t + 1 : window);
         counts.n_tiles += n_batch * n_tiles;
@@ -267,13 +269,14 @@ static struct ley_fixed_counts count_writes(const struct ley_fixed_run *run, int
     int64_t period = attention->refresh_tokens, n_kv = attention->shape.n_kv_heads;
     int64_t ring = ley_hardware_ring(&attention->hardware);
     int64_t width = attention->hardware.array.n_columns;
-    struct ley_fixed_counts counts = {.n_written = run->call->n_batch * run->n_tokens};
+    struct ley_fixed_counts counts = {.n_written =
+                                          run->call->n_batch * (run->n_tokens - run->first)};
     for (int64_t pair = h; period > 0 && pair < run->n_pairs; pair += n_kv) {
         for (int64_t s = 0; s + period < run->n_tokens; s++) {
             int64_t tile = s / ring * run->n_tiles + s % ring / width;
             ley_fixed_counts_refresh(
                 &counts, attention->fixed,
-                ley_refresh_count(period, &attention->hardware, run->n_tokens - 1 - s),
+                ley_refresh_count_from(period, &attention->hardware, s, run->first, run->n_tokens),
                 run->k + (pair * run->n_tokens + s) * run->depth,
                 ley_code_tiles_levels(&run->tiles[pair], tile, (int)(s % ring % width)));
         }

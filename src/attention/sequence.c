@@ -49,16 +49,17 @@ static void store(double *u, const struct run *run, const struct ley_heads *x,
     int head_dim = attention->shape.head_dim;
     for (int64_t s = 0; s < run->n_tokens; s++) {
         double *u_s = u + s * head_dim;
+        struct ley_ledger *counted = s >= run->call->first ? ledger : NULL;
         ley_heads_get(u_s, x, b, h, s, head_dim);
-        ley_scale(u_s, u_s, head_dim, &attention->scaler[signal][h], ledger);
+        ley_scale(u_s, u_s, head_dim, &attention->scaler[signal][h], counted);
         ley_trace_stored(run->trace, attention, signal, pair, s, u_s);
-        ley_dac_voltages(u_s, u_s, head_dim, &run->write_grid, ledger);
+        ley_dac_voltages(u_s, u_s, head_dim, &run->write_grid, counted);
         for (int d = 0; d < head_dim; d++) {
             u_s[d] = ley_cell_write(attention->cell, u_s[d]);
         }
     }
     if (ledger) {
-        ledger->cells_written += (uint64_t)(run->n_tokens * head_dim);
+        ledger->cells_written += (uint64_t)((run->n_tokens - run->call->first) * head_dim);
     }
 }
 
@@ -82,7 +83,7 @@ static void count_refresh(struct ley_ledger *ledger, const struct run *run,
     double age_s = ley_clock_age_s(period, hardware->time.token_period_s);
     struct ley_decay decay = ley_cell_decay(attention->cell, age_s);
     for (int64_t s = 0; period > 0 && s + period < run->n_tokens; s++) {
-        int64_t n = ley_refresh_count(period, hardware, run->n_tokens - 1 - s);
+        int64_t n = ley_refresh_count_from(period, hardware, s, run->call->first, run->n_tokens);
         uint64_t n_cells = (uint64_t)(2 * head_dim * n);
         ledger->k_charge_c += (double)n * sense_c(run, scratch->k_u + s * head_dim, decay);
         ledger->v_charge_c += (double)n * sense_c(run, scratch->v_u + s * head_dim, decay);
@@ -124,7 +125,7 @@ static void run_query(struct scratch *scratch, const struct run *run, int64_t he
     struct ley_tile_spec tile = {&attention->hardware, attention->cell, head_dim};
 
     // (1) scale and convert the query, (2) read the tiles in ascending order, (3) scale the sum.
-    ley_heads_get(scratch->pulse, &run->call->q, b, h, t, head_dim);
+    ley_heads_get(scratch->pulse, &run->call->q, b, h, t - run->call->first, head_dim);
     ley_scale(scratch->pulse, scratch->pulse, head_dim, &attention->scaler[LEY_SIGNAL_Q][h],
               ledger);
     ley_trace_query(run->trace, attention, head, t, scratch->pulse);
@@ -142,7 +143,7 @@ static void run_query(struct scratch *scratch, const struct run *run, int64_t he
         }
     }
     ley_scale(y, y, head_dim, &attention->scaler[LEY_SIGNAL_OUTPUT][h], ledger);
-    ley_heads_put(&run->call->out, b, h, t, y, head_dim);
+    ley_heads_put(&run->call->out, b, h, t - run->call->first, y, head_dim);
     if (ledger) {
         ledger->queries++;
     }
@@ -157,7 +158,7 @@ static void run_pair(struct scratch *scratch, const struct run *run, int64_t pai
     store(scratch->k_u, run, &run->call->k, LEY_SIGNAL_K, pair, ledger);
     store(scratch->v_u, run, &run->call->v, LEY_SIGNAL_V, pair, ledger);
     if (ledger) {
-        ledger->columns_written += (uint64_t)run->n_tokens;
+        ledger->columns_written += (uint64_t)(run->n_tokens - run->call->first);
         count_refresh(ledger, run, scratch);
         ledger[1] = *ledger;
     }
@@ -165,7 +166,7 @@ static void run_pair(struct scratch *scratch, const struct run *run, int64_t pai
         if (ledger) {
             before = *ledger;
         }
-        for (int64_t t = 0; t < run->n_tokens; t++) {
+        for (int64_t t = run->call->first; t < run->n_tokens; t++) {
             run_query(scratch, run, pair * n_group + g, t, ledger);
         }
         if (ledger) {

@@ -3,7 +3,7 @@
 
 #include "core/assert.h"
 #include "core/memory.h"
-#include "model/state_impl.h"
+#include "model/branches_impl.h"
 #include "nn/activation.h"
 #include "nn/loss.h"
 
@@ -27,16 +27,22 @@ void ley_model_embed(float *x, float *scratch, const struct ley_model *model, in
     }
 }
 
+// Index of the t-th new token of a sequence; of branches, where its own sequence stands.
+static int64_t position_of(const struct ley_session *session, int64_t t) {
+    return session->branches ? session->branches->position[t] : session->n_tokens + t;
+}
+
 // x (B * T, C) <- embeddings; the angles of the positions go to a.turn.
 static void embed(struct ley_session *session, const int32_t *tokens, int64_t n_tokens) {
     const struct ley_model *model = session->model;
     const struct ley_activations *a = &session->a;
-    int64_t C = model->config.d_model, first = session->n_tokens;
+    int64_t C = model->config.d_model;
     for (int64_t r = 0; r < session->n_batch * n_tokens; r++) {
-        ley_model_embed(a->x + r * C, a->h, model, tokens[r], first + r % n_tokens);
+        ley_model_embed(a->x + r * C, a->h, model, tokens[r], position_of(session, r % n_tokens));
     }
     for (int64_t t = 0; model->rotary && t < n_tokens; t++) {
-        ley_rotary_turn(a->turn + t * model->config.rope_dim, model->rotary, first + t);
+        ley_rotary_turn(a->turn + t * model->config.rope_dim, model->rotary,
+                        position_of(session, t));
     }
 }
 
@@ -57,18 +63,24 @@ static enum ley_status run(struct ley_session *session, const int32_t *tokens, i
     return LEY_OK;
 }
 
+// logits (n, V) of the first n rows of a.h, residual rows that were gathered there so that one
+// matrix product serves them all.
+static void write_gathered(float *logits, struct ley_session *session, int64_t n) {
+    const struct ley_model *model = session->model;
+    const struct ley_activations *a = &session->a;
+    ley_norm_forward(a->h, a->h, model, &model->final_norm, n);
+    ley_linear_forward(logits, model->output, a->h, n);
+}
+
 // logits (n, V) of residual rows r, r + step, ... of a.x
 static void write_logits(float *logits, struct ley_session *session, int64_t r, int64_t step,
                          int64_t n) {
-    const struct ley_model *model = session->model;
     const struct ley_activations *a = &session->a;
-    int64_t C = model->config.d_model;
-    // Rows are gathered so that one matrix product serves them all.
+    int64_t C = session->model->config.d_model;
     for (int64_t i = 0; i < n; i++) {
         memmove(a->h + i * C, a->x + (r + i * step) * C, (size_t)C * sizeof(float));
     }
-    ley_norm_forward(a->h, a->h, model, &model->final_norm, n);
-    ley_linear_forward(logits, model->output, a->h, n);
+    write_gathered(logits, session, n);
 }
 
 // Rows of the residual stream stay where they are: any of them can be asked for, in any order.
@@ -113,16 +125,32 @@ static enum ley_status feed_steps(float *logits, struct ley_session *session, co
     return LEY_OK;
 }
 
+static enum ley_status check_tokens(const struct ley_model *model, const int32_t *tokens,
+                                    int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        if (tokens[i] < 0 || tokens[i] >= model->config.n_vocab) {
+            return ley_fail(LEY_E_ARGUMENT, "token %d is not in the vocabulary 0..%d",
+                            (int)tokens[i], model->config.n_vocab - 1);
+        }
+    }
+    return LEY_OK;
+}
+
+static enum ley_status check_length(const struct ley_model *model, int64_t n_tokens) {
+    if (model->positions && n_tokens > model->config.n_context) {
+        return ley_fail(LEY_E_ARGUMENT,
+                        "%lld tokens are more than the %d positions this model has learned",
+                        (long long)n_tokens, model->config.n_context);
+    }
+    return LEY_OK;
+}
+
 // Checked before anything runs: a failing feed then leaves the session as it was.
 static enum ley_status check(const struct ley_session *session, const int32_t *tokens,
                              int64_t n_tokens) {
     const struct ley_model *model = session->model;
     int64_t n_after = session->n_tokens + n_tokens;
-    if (model->positions && n_after > model->config.n_context) {
-        return ley_fail(LEY_E_ARGUMENT,
-                        "%lld tokens are more than the %d positions this model has learned",
-                        (long long)n_after, model->config.n_context);
-    }
+    LEY_TRY(check_length(model, n_after));
     // Banks and windows forget; a cache without window must hold everything.
     bool is_bounded =
         !model->layer[0].attention && (model->window == 0 || model->window > session->max_tokens);
@@ -130,13 +158,7 @@ static enum ley_status check(const struct ley_session *session, const int32_t *t
         return ley_fail(LEY_E_ARGUMENT, "%lld tokens do not fit in a cache of %lld; use a window",
                         (long long)n_after, (long long)session->max_tokens);
     }
-    for (int64_t i = 0; i < session->n_batch * n_tokens; i++) {
-        if (tokens[i] < 0 || tokens[i] >= model->config.n_vocab) {
-            return ley_fail(LEY_E_ARGUMENT, "token %d is not in the vocabulary 0..%d",
-                            (int)tokens[i], model->config.n_vocab - 1);
-        }
-    }
-    return LEY_OK;
+    return check_tokens(model, tokens, session->n_batch * n_tokens);
 }
 
 // Two ways to one result (DESIGN.md): an empty session takes all tokens in parallel and fills its
@@ -153,6 +175,35 @@ enum ley_status ley_session_feed(float *logits, struct ley_session *session, con
     LEY_TRY(ley_session_reserve(session, is_sequence ? n_tokens : 1));
     return is_sequence ? feed_parallel(logits, session, tokens, n_tokens, feed)
                        : feed_steps(logits, session, tokens, n_tokens, feed);
+}
+
+// Rows of branches take their sequence's place: one of its tokens is as long ago as its branch
+// says.
+enum ley_status ley_session_branches(struct ley_session *session, const int32_t *tokens,
+                                     const struct ley_branch *branch, int64_t n,
+                                     const struct ley_feed *feed) {
+    static const struct ley_feed plain = {0};
+    struct pace pace = {0, session->model->config.n_layers};
+    int64_t n_rows = 0;
+    LEY_ASSERT(session->n_batch == 1 && n >= 1);
+    for (int64_t i = 0; i < n; i++) {
+        LEY_ASSERT(branch[i].n_tokens >= 1 && branch[i].parent < i);
+        n_rows += branch[i].n_tokens;
+    }
+    ley_session_reset(session);
+    LEY_TRY(check_tokens(session->model, tokens, n_rows));
+    LEY_TRY(ley_branches_create(&session->branches, session->model, branch, n, n_rows));
+    enum ley_status status = check_length(session->model, session->branches->longest);
+    if (status == LEY_OK) {
+        status = ley_session_reserve(session, n_rows);
+    }
+    if (status == LEY_OK) {
+        status = run(session, tokens, n_rows, feed ? feed : &plain, &pace);
+    }
+    session->n_tokens = 0; // nothing of it is in caches or banks
+    ley_branches_destroy(session->branches);
+    session->branches = NULL;
+    return status;
 }
 
 // nll[i] of n rows of logits; 0 where the target is left out.
@@ -187,6 +238,68 @@ static void score_all(double *mean, double *nll, struct ley_session *session,
     *mean = n_scored > 0 ? sum / (double)n_scored : 0;
 }
 
+static enum ley_status reserve_loss(struct ley_session *session) {
+    size_t n_vocab = (size_t)session->model->config.n_vocab;
+    if (!session->loss_logits) {
+        session->loss_logits = ley_alloc(LEY_LOSS_ROWS * n_vocab, sizeof(float));
+    }
+    return session->loss_logits ? LEY_OK
+                                : ley_fail_memory("logits", LEY_LOSS_ROWS * n_vocab, sizeof(float));
+}
+
+// Scores [0, n) of one row.
+static void score_row(struct ley_token_score *score, int64_t n, const float *logits, int n_vocab) {
+    double log_sum = ley_log_sum_exp(logits, n_vocab);
+    int32_t best = 0;
+    for (int32_t i = 1; i < n_vocab; i++) {
+        best = logits[i] > logits[best] ? i : best;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        LEY_ASSERT(score[i].token >= 0 && score[i].token < n_vocab);
+        score[i].log_prob = (double)logits[score[i].token] - log_sum;
+        score[i].is_best = score[i].token == best;
+    }
+}
+
+// Gathers up to LEY_LOSS_ROWS rows and notes where the scores of each begin; returns the rows.
+static int64_t gather_rows(int64_t first[LEY_LOSS_ROWS + 1], const struct ley_session *session,
+                           const struct ley_token_score *score, int64_t n) {
+    const struct ley_activations *a = &session->a;
+    int64_t C = session->model->config.d_model, n_rows = 0, i = 0;
+    for (; i < n; i++) {
+        if (n_rows > 0 && score[i].row == score[i - 1].row) {
+            continue;
+        }
+        if (n_rows == LEY_LOSS_ROWS) {
+            break;
+        }
+        LEY_ASSERT(score[i].row >= 0 && score[i].row < a->n_rows);
+        memcpy(a->h + n_rows * C, a->x + score[i].row * C, (size_t)C * sizeof(float));
+        first[n_rows++] = i;
+    }
+    first[n_rows] = i;
+    return n_rows;
+}
+
+enum ley_status ley_session_score(struct ley_token_score *score, int64_t n,
+                                  struct ley_session *session) {
+    int n_vocab = session->model->config.n_vocab;
+    int64_t first[LEY_LOSS_ROWS + 1];
+    LEY_TRY(reserve_loss(session));
+    while (n > 0) {
+        int64_t n_rows = gather_rows(first, session, score, n);
+        write_gathered(session->loss_logits, session, n_rows);
+#pragma omp parallel for schedule(static)
+        for (int64_t r = 0; r < n_rows; r++) {
+            score_row(score + first[r], first[r + 1] - first[r], session->loss_logits + r * n_vocab,
+                      n_vocab);
+        }
+        score += first[n_rows];
+        n -= first[n_rows];
+    }
+    return LEY_OK;
+}
+
 // Targets below 0 are left out of the mean. The session starts from empty and stays filled.
 enum ley_status ley_session_loss(double *mean, double *nll, struct ley_session *session,
                                  const int32_t *tokens, const int32_t *targets, int64_t n_tokens,
@@ -201,12 +314,7 @@ enum ley_status ley_session_loss(double *mean, double *nll, struct ley_session *
                             (int)targets[i], (int)n_vocab - 1);
         }
     }
-    if (!session->loss_logits) {
-        session->loss_logits = ley_alloc(LEY_LOSS_ROWS * n_vocab, sizeof(float));
-    }
-    if (!session->loss_logits) {
-        return ley_fail_memory("logits", LEY_LOSS_ROWS * n_vocab, sizeof(float));
-    }
+    LEY_TRY(reserve_loss(session));
     ley_session_reset(session);
     LEY_TRY(ley_session_feed(NULL, session, tokens, n_tokens, &without_logits));
     score_all(mean, nll, session, targets, n_rows);

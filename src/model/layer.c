@@ -7,7 +7,7 @@
 
 #include "attention/centre.h"
 #include "event/ledger.h"
-#include "model/state_impl.h"
+#include "model/branches_impl.h"
 #include "nn/activation.h"
 #include "nn/norm.h"
 
@@ -88,15 +88,8 @@ static void store(const struct span *span, int64_t b) {
 // single one the cache, which then holds it too.
 static void attend_digital(const struct span *span) {
     const struct ley_session *session = span->session;
-    const struct ley_model_config *config = &session->model->config;
-    // M19: scale 1 / sqrt(d) and mask are the business of ley_softmax_forward.
-    const struct ley_softmax_shape shape = {
-        .n_query_heads = config->n_heads,
-        .n_kv_heads = config->n_kv_heads,
-        .head_dim = config->head_dim,
-        .window = session->model->window,
-        .q_stride = span->stride,
-    };
+    struct ley_softmax_shape shape = ley_model_softmax(session->model);
+    shape.q_stride = span->stride;
     int64_t n = span->n_tokens;
     for (int64_t b = 0; b < session->n_batch; b++) {
         const float *qkv = session->a.qkv + b * n * span->stride;
@@ -177,6 +170,22 @@ static enum ley_status attend_analog(const struct span *span) {
     return LEY_OK;
 }
 
+// Branches need no cache and no banks: their keys and values are among the rows.
+static enum ley_status attend_branches(const struct span *span) {
+    const struct ley_activations *a = &span->session->a;
+    const struct ley_branches_call call = {
+        .model = span->session->model,
+        .attention = span->weights->attention,
+        .qkv = a->qkv,
+        .out = a->attended,
+        .stride = span->stride,
+        .width_q = span->width_q,
+        .width_k = span->width_k,
+        .ledger = span->feed->ledger ? &span->feed->ledger[span->layer] : NULL,
+    };
+    return ley_branches_attend(span->session->branches, &call);
+}
+
 // After attention, before the output projection: q and k are rotated, as the arrays see them.
 static void observe(const struct span *span) {
     const struct ley_observer *observer = span->feed->observer;
@@ -237,6 +246,10 @@ enum ley_status ley_layer_forward(struct ley_session *session, int l, int64_t n_
     rotate(&span);
     if (span.weights->attention) {
         centre_keys(&span);
+    }
+    if (session->branches) {
+        LEY_TRY(attend_branches(&span));
+    } else if (span.weights->attention) {
         LEY_TRY(attend_analog(&span));
     } else {
         attend_digital(&span);

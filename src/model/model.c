@@ -5,6 +5,15 @@
 #include "core/memory.h"
 #include "model/model_impl.h"
 
+struct ley_softmax_shape ley_model_softmax(const struct ley_model *model) {
+    return (struct ley_softmax_shape){
+        .n_query_heads = model->config.n_heads,
+        .n_kv_heads = model->config.n_kv_heads,
+        .head_dim = model->config.head_dim,
+        .window = model->window,
+    };
+}
+
 // Weights are read while they are packed; what has been made when it fails belongs to `model`.
 static enum ley_status fill(struct ley_model *model, const struct ley_weight_source *source,
                             enum ley_nn_dtype dtype) {

@@ -5,6 +5,7 @@
 #include "nn/embedding.h"
 #include "nn/linear.h"
 #include "nn/rotary.h"
+#include "nn/softmax.h"
 
 struct ley_norm {
     float *scale, *bias; // (C); bias NULL: none
@@ -41,6 +42,10 @@ static inline int ley_width_q(const struct ley_model_config *config) {
 static inline int ley_width_k(const struct ley_model_config *config) {
     return config->n_kv_heads * config->head_dim;
 }
+
+// Shape of its digital attention; the stride of queries is the caller's. M19: scale 1 / sqrt(d) and
+// mask are the business of ley_softmax_forward.
+struct ley_softmax_shape ley_model_softmax(const struct ley_model *model);
 
 // y = norm(x) over n_rows rows, of the kind the model's family uses.
 void ley_norm_forward(float *y, const float *x, const struct ley_model *model,

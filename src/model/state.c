@@ -100,19 +100,17 @@ void ley_session_reset(struct ley_session *session) {
     }
 }
 
+const struct ley_model *ley_session_model(const struct ley_session *session) {
+    return session->model;
+}
+
 int64_t ley_session_n_tokens(const struct ley_session *session) {
     return session->n_tokens;
 }
 
 // Scratch of the digital attention for queries that see up to n_keys tokens.
 static enum ley_status reserve_scratch(struct ley_session *session, int64_t n_keys) {
-    const struct ley_model_config *config = &session->model->config;
-    const struct ley_softmax_shape shape = {
-        .n_query_heads = config->n_heads,
-        .n_kv_heads = config->n_kv_heads,
-        .head_dim = config->head_dim,
-        .window = session->model->window,
-    };
+    const struct ley_softmax_shape shape = ley_model_softmax(session->model);
     struct ley_softmax_scratch *scratch = &session->scratch;
     // One piece for each thread; the number of threads may have changed since the last feed.
     int64_t wanted = ley_softmax_scratch_size(&shape, n_keys);

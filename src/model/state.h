@@ -3,6 +3,7 @@
 // All sequences of a session grow together. The first tokens of an empty session are computed in
 // parallel, later ones token by token; in float32 both give the same bits, digital and analog.
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/status.h"
@@ -66,6 +67,9 @@ void ley_session_destroy(struct ley_session *session);
 // Forgets all tokens and sets the time of the banks back to zero.
 void ley_session_reset(struct ley_session *session);
 
+// The model it runs on.
+const struct ley_model *ley_session_model(const struct ley_session *session);
+
 // Tokens of each sequence so far.
 int64_t ley_session_n_tokens(const struct ley_session *session);
 
@@ -81,6 +85,36 @@ LEY_MUST_CHECK enum ley_status ley_session_reserve(struct ley_session *session, 
 LEY_MUST_CHECK enum ley_status ley_session_feed(float *logits, struct ley_session *session,
                                                 const int32_t *tokens, int64_t n_tokens,
                                                 const struct ley_feed *feed);
+
+// One of several sequences that are run together, at its end or where another one ends.
+struct ley_branch {
+    int64_t parent; // an earlier branch, whose last token the first one follows; -1: none
+    int64_t n_tokens;
+};
+
+// Resets the session, which has one sequence (contract), and runs all tokens of n branches in one
+// pass: `tokens` are those of branch 0, then of branch 1, and so on. Every branch gets the same
+// bits (in float32) as its tokens behind those of its ancestors in a session of their own; tokens
+// of an ancestor are computed and counted once. Row r of ley_session_logits is the r-th token. The
+// session is left empty. feed->logits and trace are not used; an observer sees all rows as tokens
+// of one sequence.
+LEY_MUST_CHECK enum ley_status ley_session_branches(struct ley_session *session,
+                                                    const int32_t *tokens,
+                                                    const struct ley_branch *branch, int64_t n,
+                                                    const struct ley_feed *feed);
+
+// What a model gives a token after the token of a row.
+struct ley_token_score {
+    int64_t row;
+    int32_t token;
+    bool is_best;    // no other token has a higher logit, nor an equal one a lower id
+    double log_prob; // nats
+};
+
+// Fills is_best and log_prob of n scores by rows of the last feed that ran in parallel. Scores that
+// share a row should follow one another: its logits are then computed once.
+LEY_MUST_CHECK enum ley_status ley_session_score(struct ley_token_score *score, int64_t n,
+                                                 struct ley_session *session);
 
 // Logits (n_rows, V) of rows first_row and on of the last feed, if it took all its T tokens in
 // parallel: row b * T + t. For callers that cannot hold the logits of all rows at once.

@@ -22,6 +22,20 @@ struct ley_activations {
     float *turn;              // (T, rope_dim)
 };
 
+// Branches that run now, and what their attention works with.
+struct ley_branches {
+    const struct ley_branch *branch; // borrowed
+    int64_t n;
+    int64_t *row, *start; // [n] row of the first token; tokens of its ancestors
+    int64_t *position;    // [rows]
+    int64_t longest;      // tokens of a branch with its ancestors
+    int n_threads;
+    float *kv;                        // [n_threads] (longest, 2 K)
+    struct ley_softmax_scratch piece; // of all threads, digital
+    struct ley_attention_work **work; // [n_threads], analog
+    struct ley_ledger *ledger;        // [n]
+};
+
 struct ley_session {
     const struct ley_model *model; // borrowed
     // sequences, tokens of each so far, and most of them that a cache without window holds
@@ -33,8 +47,9 @@ struct ley_session {
     struct ley_attention_work *work; // of analog layers, one after another
     int n_threads;                   // that `scratch` serves
     // one token of each sequence, while a feed goes token by token
-    int32_t *step_token; // (B)
-    float *loss_logits;  // (LEY_LOSS_ROWS, V), made by the first loss
+    int32_t *step_token;           // (B)
+    struct ley_branches *branches; // NULL: tokens of one sequence follow one another
+    float *loss_logits;            // (LEY_LOSS_ROWS, V), made by the first loss
 };
 
 enum { LEY_LOSS_ROWS = 64 };

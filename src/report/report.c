@@ -210,6 +210,7 @@ static const struct {
     ley_section *write;
 } sections[] = {
     {"quality", "How well the model predicts", ley_section_quality},
+    {"tasks", "Benchmark tasks", ley_section_tasks},
     {"training", "Adaptation", ley_section_training},
     {"cell", "The memory cell", ley_section_cell},
     {"timing", "One token in time", ley_section_timing},

@@ -19,6 +19,7 @@ static const struct {
     {"leyden cell --json", {"codes", "leakage_of_top_code", "hardware"}},
     {"leyden cost --json", {"energy_per_head_j", "baselines", "breakdown"}},
     {"leyden bench --json", {"peak_int8_per_s", "results", "isa"}},
+    {"leyden eval --json", {"runs", "is_complete", "model"}},
     {"leyden perplexity --json", {"perplexity", "predictions", "hw"}},
     {"leyden run --json", {"text", "generated_tokens", "hw"}},
     {"leyden run --trace", {"trace", "hardware", "hw"}},
@@ -82,7 +83,7 @@ static enum ley_status find_kind(struct ley_result *result) {
     }
     return ley_fail(LEY_E_FORMAT,
                     "%s is JSON, but not of a command that a report knows: cell, cost, bench, "
-                    "perplexity, run, attend (--json), train, adapt (their logs)",
+                    "perplexity, eval, run, attend (--json), train, adapt (their logs)",
                     result->path);
 }
 

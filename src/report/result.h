@@ -16,6 +16,7 @@ enum ley_result_kind {     // ORDER kinds in result.c
     LEY_RESULT_CELL,       // leyden cell --json
     LEY_RESULT_COST,       // leyden cost --json
     LEY_RESULT_BENCH,      // leyden bench --json
+    LEY_RESULT_EVAL,       // leyden eval --json, -o
     LEY_RESULT_PERPLEXITY, // leyden perplexity --json
     LEY_RESULT_RUN,        // leyden run --json
     LEY_RESULT_TRACE,      // leyden run --trace DIR: DIR/trace.json

@@ -10,6 +10,7 @@ struct cJSON;
 typedef enum ley_status ley_section(struct ley_page *page, const struct ley_report *report);
 
 ley_section ley_section_quality;  // perplexities: digital, mapped, matched, adapted
+ley_section ley_section_tasks;    // benchmark tasks, divergence from digital
 ley_section ley_section_training; // logs
 ley_section ley_section_cell;     // law, fit, leakage
 ley_section ley_section_timing;   // phases of a token

@@ -20,6 +20,7 @@ make results/cost.json cost -m "$model" $opts --no-measure
 make results/bench.json bench attention --shape head --tokens 16 --runs 1 $opts
 make results/digital.json perplexity -m "$model" -f text.txt --ctx 8 --hw digital
 make results/mapped.json perplexity -m "$model" -f text.txt --ctx 8 $opts
+make results/eval.json eval -m "$model" --dtype f32 --task text -f text.txt --ctx 8 --hw digital,paper $opts --divergence 2
 make results/run.json run -m "$model" -p "it's hell" -n 20 --temp 0 $opts --trace results/trace
 printf '{"kind":"start","leyden":"0.1.0","command":"leyden adapt -m x.gguf","model_name":"A <model>","hw":"paper","seed":7,"options":{"data":"self","tokens":32,"ctx":8,"batch":1,"lr":0}}
 {"step":1,"stage":"transfer","kind":"train","tokens":8,"loss":3,"seconds":1}
@@ -38,7 +39,7 @@ grep -q '"curve"' results/cell.json || fail "no curves of the cell"
 
 if command -v gnuplot >/dev/null; then
     check "report of a folder" "$LEYDEN" report results -o report.html
-    for section in quality training cell timing cost rivals signals events samples speed sources; do
+    for section in quality tasks training cell timing cost rivals signals events samples speed sources; do
         grep -q "id=\"$section\"" report.html || fail "no section $section"
     done
     if command -v xmllint >/dev/null; then
