@@ -211,8 +211,8 @@ static void test_wrong_types_show_as_absent(void **state) {
         "{\"codes\":1,\"leakage_of_top_code\":{\"a\":1},\"hardware\":[1,2]}",
         "{\"energy_per_head_j\":\"x\",\"baselines\":{\"a\":1},\"breakdown\":{\"energy_j\":[1]}}",
         "{\"peak_int8_per_s\":[],\"results\":[1,[],\"x\"],\"isa\":1}",
-        "{\"runs\":[{\"results\":{\"a\":{\"acc,none\":1,\"b\":2},\"c\":[1],\"d\":3}},7],"
-        "\"is_complete\":1,\"model\":2}",
+        ("{\"runs\":[{\"results\":{\"a\":{\"acc,none\":1,\"b\":2},\"c\":[1],\"d\":3}},7],"
+         "\"is_complete\":1,\"model\":2}"),
         "{\"runs\":3,\"is_complete\":{},\"model\":[]}",
         "{\"perplexity\":\"x\",\"predictions\":{},\"hw\":1,\"events\":[1],\"by_position\":3}",
         "{\"text\":1,\"generated_tokens\":\"x\",\"hw\":[],\"prompt\":{},\"events\":{\"a\":\"b\"}}",
