@@ -47,14 +47,3 @@ void *ley_cut(void *block, size_t *at, size_t n) {
     *at += (n + 63) / 64 * 64;
     return piece;
 }
-
-void *ley_regrow(void *block, size_t n_items, size_t n_wanted, size_t item_bytes) {
-    void *larger = ley_alloc(n_wanted, item_bytes);
-    if (larger && block) {
-        memcpy(larger, block, n_items * item_bytes);
-    }
-    if (larger) {
-        ley_free(block);
-    }
-    return larger;
-}
