@@ -27,5 +27,5 @@ learn() { # learn OUT METHOD ARGUMENT...
 
 learn "$first" transfer --data "$transfer" --lr 6e-3 --scaler-lr 0.05 --batch 2 --pass 2 --validate 20 \
     --validation 4 --tokens "${4:-163840}"
-learn "$out" distil --adapter "$first" --data "$text" --lr 3e-3 --scaler-lr 0.02 --warm-up 20 --batch 1 \
-    --pass 1 --validate 100 --validation 12 --tokens "${5:-1100000}"
+learn "$out" distil --adapter "$first" --data "$text" --lr 1e-3 --scaler-lr 0.01 --warm-up 20 --batch 1 \
+    --pass 1 --validate 100 --validation 12 --tokens "${5:-1000000}"

@@ -47,7 +47,7 @@ show_model() {
     speak "paper, adapted (low-rank changes learned from the model's own digital self)" paper \
         -m "$model" --adapter "$adapter"
     echo
-    echo "The adapter stands at the beginning of its curve: docs/ADAPTATION.md says where, and"
+    echo "The adapter has learned 1.2 million tokens and its curve still falls: docs/ADAPTATION.md says where, and"
     echo "tools/adapt_smollm2.sh goes on."
 }
 
