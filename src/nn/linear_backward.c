@@ -195,8 +195,10 @@ static enum ley_status make_parts(struct parts *parts, struct ley_engine *engine
 // Part p of a product whose operands begin at a, b and c.
 static void run_part(float *c, const struct parts *parts, const struct ley_engine *engine,
                      int64_t p, const void *a, const void *b) {
+    size_t at = parts->scratch * (size_t)omp_get_thread_num();
+    // Some products need no scratch, and then there is none to point into.
     run_outer(c, p < parts->n - 1 ? parts->full : parts->last, engine, a, b,
-              (char *)engine->outer_scratch + parts->scratch * (size_t)omp_get_thread_num());
+              parts->scratch > 0 ? (char *)engine->outer_scratch + at : NULL);
 }
 
 // Values of an operand, `at` on.
