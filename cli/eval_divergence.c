@@ -147,15 +147,16 @@ static void add_places(struct cJSON *root, const struct ley_divergence *d) {
     }
 }
 
-static void add_heads(struct cJSON *root, const struct ley_divergence *d) {
-    struct cJSON *list = cJSON_AddArrayToObject(root, "by_head");
-    for (int i = 0; i < d->n_layers * d->n_heads; i++) {
-        struct cJSON *row = cJSON_CreateObject();
-        cJSON_AddNumberToObject(row, "layer", i / d->n_heads);
-        cJSON_AddNumberToObject(row, "head", i % d->n_heads);
-        cJSON_AddNumberToObject(row, "relative_error", ley_divergence_error(&d->head[i]));
-        cJSON_AddNumberToObject(row, "correlation", ley_divergence_correlation(&d->head[i]));
-        cJSON_AddItemToArray(list, row);
+// A list for each layer, of what `value` says of its heads.
+static void add_heads(struct cJSON *root, const char *key, const struct ley_divergence *d,
+                      double (*value)(const struct ley_divergence_head *)) {
+    struct cJSON *layers = cJSON_AddArrayToObject(root, key);
+    for (int l = 0; l < d->n_layers; l++) {
+        struct cJSON *row = cJSON_CreateArray();
+        for (int h = 0; h < d->n_heads; h++) {
+            cJSON_AddItemToArray(row, cJSON_CreateNumber(value(&d->head[l * d->n_heads + h])));
+        }
+        cJSON_AddItemToArray(layers, row);
     }
 }
 
@@ -176,7 +177,8 @@ void eval_divergence_add_json(struct cJSON *root, const struct eval_run *run) {
     cJSON_AddNumberToObject(part, "nll", sum->nll);
     cJSON_AddNumberToObject(part, "nll_digital", sum->nll_reference);
     add_places(part, &run->divergence);
-    add_heads(part, &run->divergence);
+    add_heads(part, "head_error", &run->divergence, ley_divergence_error);
+    add_heads(part, "head_correlation", &run->divergence, ley_divergence_correlation);
 }
 
 // Curves first, as data blocks of gnuplot, then one map of heads a run.
