@@ -33,7 +33,7 @@ def plain(text):
     text = re.sub(r"\[\[(File|Image|Category|[a-z-]{2,12}):(?:[^\[\]]|\[\[[^\[\]]*\]\])*\]\]", "", text)
     text = mwparserfromhell.parse(text).strip_code()
     lines = [line.strip(" \t*#:;") for line in text.split("\n")]
-    return "\n".join(line for line in lines if line)
+    return "\n\n".join(line for line in lines if line)  # paragraphs, as --join-lines reads them
 
 
 def main():
@@ -42,7 +42,7 @@ def main():
     for title, text in articles(sys.argv[1]):
         text = plain(text)
         if ":" not in title and len(text) > 1000:
-            print(title + "\n" + text + "\n<|endoftext|>")
+            print(title + "\n\n" + text + "\n\n<|endoftext|>")
 
 
 main()
