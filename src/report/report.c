@@ -302,3 +302,26 @@ enum ley_status ley_report_write(struct ley_markup *out, const struct ley_report
     LEY_TRY(status);
     return ley_markup_check(out);
 }
+
+void ley_plot_curve_by_position(struct ley_markup *script, struct ley_markup *plot, int *n_curves,
+                                const struct cJSON *bins, const char *key, const char *name) {
+    const struct cJSON *bin;
+    int n = ++*n_curves;
+    ley_markup_format(script, "$curve%d << EOD\n", n);
+    cJSON_ArrayForEach(bin, bins) {
+        // The middle of a bin on an axis of powers of two.
+        double place = sqrt(ley_json_number(bin, "first") * ley_json_number(bin, "last"));
+        ley_markup_format(script, "%.7g %.7g\n", place, ley_json_number(bin, key));
+    }
+    ley_markup_format(script, "EOD\n");
+    ley_markup_format(plot, "%s$curve%d u 1:2 w lp lw 2 pt 7 ps 0.5 lc rgb '#%02d0102' t ",
+                      n > 1 ? ", " : "plot ", n, n);
+    ley_plot_text(plot, name, 24);
+}
+
+void ley_plot_by_position(struct ley_markup *script, struct ley_markup *plot, const char *y_label) {
+    ley_markup_format(script,
+                      "set logscale x 2\nset xlabel 'tokens seen before'\nset ylabel '%s'\n%s\n",
+                      y_label, plot->n ? plot->text : "");
+    ley_markup_destroy(plot);
+}

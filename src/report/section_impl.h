@@ -39,6 +39,14 @@ void ley_plot_block(struct ley_markup *script, const char *name);
 void ley_plot_columns(struct ley_markup *script, const struct cJSON *json, const char *const *key,
                       const double *scale, int n_columns);
 
+// Adds a curve over places in a window: a list of bins {first, last, KEY}; *n_curves counts those
+// of a plot, whose command grows in `plot`.
+void ley_plot_curve_by_position(struct ley_markup *script, struct ley_markup *plot, int *n_curves,
+                                const struct cJSON *bins, const char *key, const char *name);
+
+// Ends such a script with its axes and the command, which is destroyed.
+void ley_plot_by_position(struct ley_markup *script, struct ley_markup *plot, const char *y_label);
+
 // 1, 2 or 5 times a power of ten, so that about `n` of them make `whole`.
 double ley_nice_step(double whole, double n);
 

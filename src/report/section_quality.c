@@ -41,26 +41,13 @@ static int put_curves(struct ley_markup *script, const struct ley_result *const 
     struct ley_markup plot = {0};
     int n_curves = 0;
     for (int i = 0; i < n && n_curves < MAX_CURVES; i++) {
-        const struct cJSON *bin, *list = ley_json_list(all[i]->json, "by_position");
-        if (!list) {
-            continue;
+        const struct cJSON *bins = ley_json_list(all[i]->json, "by_position");
+        if (bins) {
+            ley_plot_curve_by_position(script, &plot, &n_curves, bins, "nll",
+                                       ley_variant_name(all[i]));
         }
-        ley_markup_format(script, "$curve%d << EOD\n", ++n_curves);
-        cJSON_ArrayForEach(bin, list) {
-            ley_markup_format(script, "%.7g %.7g\n",
-                              sqrt(ley_json_number(bin, "first") * ley_json_number(bin, "last")),
-                              ley_json_number(bin, "nll"));
-        }
-        ley_markup_format(script, "EOD\n");
-        ley_markup_format(&plot, "%s$curve%d u 1:2 w lp lw 2 pt 7 ps 0.5 lc rgb '#%02d0102' t ",
-                          n_curves > 1 ? ", " : "plot ", n_curves, n_curves);
-        ley_plot_text(&plot, ley_variant_name(all[i]), 24);
     }
-    ley_markup_format(script,
-                      "set logscale x 2\nset xlabel 'tokens seen before'\n"
-                      "set ylabel 'loss (nats a token)'\n%s\n",
-                      plot.n ? plot.text : "");
-    ley_markup_destroy(&plot);
+    ley_plot_by_position(script, &plot, "loss (nats a token)");
     return n_curves;
 }
 

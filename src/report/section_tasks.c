@@ -87,29 +87,15 @@ static int put_curves(struct ley_markup *script, const struct ley_result *result
     struct ley_markup plot = {0};
     int n = 0;
     for (int r = 0; run_of(result, r) && n < MAX_RUNS; r++) {
-        const struct cJSON *bin, *run = run_of(result, r);
-        const struct cJSON *list = ley_json_list(ley_json_object(run, "divergence"), "by_position");
+        const struct cJSON *run = run_of(result, r);
+        const struct cJSON *bins = ley_json_list(ley_json_object(run, "divergence"), "by_position");
         char name[80];
-        if (!list) {
-            continue;
-        }
-        ley_markup_format(script, "$curve%d << EOD\n", ++n);
-        cJSON_ArrayForEach(bin, list) {
-            ley_markup_format(script, "%.7g %.7g\n",
-                              sqrt(ley_json_number(bin, "first") * ley_json_number(bin, "last")),
-                              ley_json_number(bin, "kl"));
-        }
-        ley_markup_format(script, "EOD\n");
-        ley_markup_format(&plot, "%s$curve%d u 1:2 w lp lw 2 pt 7 ps 0.5 lc rgb '#%02d0102' t ",
-                          n > 1 ? ", " : "plot ", n, n);
         name_run(name, sizeof name, run);
-        ley_plot_text(&plot, name, 24);
+        if (bins) {
+            ley_plot_curve_by_position(script, &plot, &n, bins, "kl", name);
+        }
     }
-    ley_markup_format(script,
-                      "set logscale x 2\nset xlabel 'tokens seen before'\n"
-                      "set ylabel 'KL from digital (nats a token)'\n%s\n",
-                      plot.n ? plot.text : "");
-    ley_markup_destroy(&plot);
+    ley_plot_by_position(script, &plot, "KL from digital (nats a token)");
     return n;
 }
 
