@@ -6,8 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "commands.h"
-#include "training.h"
+#include "adapt.h"
 
 static const struct command command = {
     "adapt", "adapt -m MODEL --hw PRESET|FILE --data FILE|self -o OUT [--method LIST] [OPTION]...",
@@ -23,33 +22,7 @@ static const struct command command = {
     "with --merge or --train all it is a whole model. --adapter FILE goes on from another one.\n"
     "Ctrl-C saves; --resume goes on and gives the same bits as a run that was never stopped."};
 
-enum stage { MATCH, TRANSFER, DISTIL, N_STAGES };
 static const char *const stage_names[N_STAGES] = {"match", "transfer", "distil"};
-
-enum learns { SCALERS, LORA, ALL };
-
-struct options {
-    struct invocation invocation;
-    struct language_options language;
-    struct training_options training;
-    const char *out, *method, *learns, *matrices, *type, *keys;
-    int rank, transfer_tokens;
-    double scaler_rate, alpha, cross_entropy, divergence, temperature;
-    bool merge;
-};
-
-struct adapt {
-    const struct options *options;
-    struct language language;     // its model is the teacher
-    struct ley_model_file *start; // with the adapter to go on from; NULL: none
-    struct ley_adapter *adapter;  // the same
-    struct training training;
-    struct ley_net *net;
-    struct ley_lora_spec lora; // rank 0: none
-    enum learns learns;
-    bool centres_keys; // when calibrated here
-    bool has[N_STAGES];
-};
 
 // ---- options
 
@@ -79,7 +52,7 @@ static enum ley_status parse_learns(struct adapt *adapt) {
     static const char *const names[] = {"scalers", "lora", "all"};
     for (int i = 0; i <= ALL; i++) {
         if (strcmp(adapt->options->learns, names[i]) == 0) {
-            adapt->learns = (enum learns)i;
+            adapt->learns = (enum adapt_learns)i;
             return LEY_OK;
         }
     }
@@ -88,7 +61,7 @@ static enum ley_status parse_learns(struct adapt *adapt) {
 }
 
 static enum ley_status check(struct adapt *adapt) {
-    const struct options *o = adapt->options;
+    const struct adapt_options *o = adapt->options;
     const struct ley_block_type *type;
     LEY_TRY(training_check(&o->training, o->out));
     LEY_TRY(parse_method(adapt));
@@ -119,13 +92,13 @@ static const double usual_rate[N_STAGES][ALL + 1] = {
     [DISTIL] = {[SCALERS] = 1e-2, [LORA] = 1e-3, [ALL] = 1e-3},
 };
 
-static double rate_of(const struct adapt *adapt, enum stage stage) {
+static double rate_of(const struct adapt *adapt, enum adapt_stage stage) {
     double rate = adapt->options->training.rate;
     return rate > 0 ? rate : usual_rate[stage][adapt->learns];
 }
 
 static enum ley_status open_start(struct adapt *adapt) {
-    const struct options *o = adapt->options;
+    const struct adapt_options *o = adapt->options;
     const struct ley_weight_source base = ley_model_file_source(adapt->language.file);
     if (!o->language.adapter) {
         return LEY_OK;
@@ -137,7 +110,7 @@ static enum ley_status open_start(struct adapt *adapt) {
 }
 
 static enum ley_status choose_lora(struct adapt *adapt) {
-    const struct options *o = adapt->options;
+    const struct adapt_options *o = adapt->options;
     const struct ley_model_config *config = ley_model_file_config(adapt->language.file);
     if (adapt->learns != LORA) {
         return LEY_OK;
@@ -192,7 +165,7 @@ static void choose_tensors(struct adapt *adapt, bool is_transfer) {
 
 // M28: slopes step by shares of themselves, offsets, which lie in ranges of converters, by a
 // quarter.
-static void set_scaler_rates(struct adapt *adapt, enum stage stage) {
+static void set_scaler_rates(struct adapt *adapt, enum adapt_stage stage) {
     struct ley_parameters *p = ley_net_parameters(adapt->net);
     double rate = adapt->options->scaler_rate;
     rate = rate > 0 ? rate : usual_rate[stage][SCALERS];
@@ -204,143 +177,16 @@ static void set_scaler_rates(struct adapt *adapt, enum stage stage) {
     }
 }
 
-// ---- scalers to start from
-
-static enum ley_status put_on(struct adapt *adapt, const struct ley_hardware *hardware) {
-    const struct ley_scaler_set *set = &adapt->language.scalers;
-    LEY_TRY(ley_net_set_analog(adapt->net, hardware));
-    for (int l = 0; l < set->n_layers; l++) {
-        ley_scaler_set_apply(set, ley_model_attention(ley_net_model(adapt->net), l), l);
-    }
-    ley_net_take_scalers(adapt->net);
-    return LEY_OK;
-}
-
-// A slope of zero would stay: steps are shares of it. A head whose output said nothing starts with
-// a small one.
-static void wake_outputs(struct ley_scaler_set *set) {
-    for (int l = 0; l < set->n_layers; l++) {
-        struct ley_scaler *scaler = ley_scaler_set_at(set, LEY_SIGNAL_OUTPUT, l);
-        double most = 0;
-        for (int h = 0; h < set->shape.n_query_heads; h++) {
-            most = scaler[h].a > most ? scaler[h].a : most;
-        }
-        for (int h = 0; h < set->shape.n_query_heads; h++) {
-            scaler[h].a = scaler[h].a > 0.05 * most ? scaler[h].a : 0.05 * most;
-        }
-    }
-}
-
-// Changes of the adapter first: scalers fit the weights they were found with.
-static enum ley_status set_start(struct adapt *adapt, struct ley_hardware *made_for,
-                                 bool *has_hardware) {
-    struct language *language = &adapt->language;
-    const struct ley_model_file *file = adapt->start ? adapt->start : language->file;
-    bool has_scalers;
-    struct ley_calibration_report report;
-    if (adapt->lora.rank) {
-        LEY_TRY(ley_net_set_lora(adapt->net, &adapt->lora));
-    }
-    if (adapt->adapter && (adapt->lora.rank || ley_adapter_n_changes(adapt->adapter) > 0)) {
-        LEY_TRY(ley_adapter_give(adapt->net, adapt->adapter));
-    }
-    LEY_TRY(ley_net_pack(adapt->net));
-    LEY_TRY(ley_model_file_scalers(file, &language->scalers, &has_scalers));
-    LEY_TRY(language_file_hardware(made_for, has_hardware, file));
-    *has_hardware = *has_hardware && has_scalers;
-    if (!has_scalers) {
-        LEY_TRY(language_calibrate(language, &report, NULL, 128, adapt->centres_keys));
-        wake_outputs(&language->scalers);
-        printf("calibrated in %.1f s: %.0f %% of the variance of attention unexplained\n",
-               language->calibrate_s, 100 * report.unexplained);
-    }
-    return LEY_OK;
-}
-
-// One pass of training windows, from window `number` on.
-static void read_windows(struct adapt *adapt, int32_t *tokens, int32_t *next, int64_t n,
-                         int64_t number) {
-    int64_t T = adapt->training.windows.n_context;
-    for (int64_t b = 0; b < n; b++) {
-        ley_windows_train(tokens + b * T, next + b * T, &adapt->training.windows, number + b);
-    }
-}
-
-// M23: targets are the mean over some batches on the chip of before, then matched on one batch.
-static enum ley_status match_on(struct adapt *adapt, struct ley_scaler_set *target,
-                                struct ley_scaler_set *seen, int32_t *tokens, int64_t n_windows) {
-    enum { BATCHES = 4 };
-    int64_t T = adapt->training.windows.n_context;
-    const struct ley_match_batch batch = {tokens, tokens + n_windows * T, n_windows, T};
-    struct ley_model *model = ley_net_model(adapt->net);
-    struct ley_match_result result;
-    struct ley_session *session;
-    double loss;
-    LEY_TRY(ley_session_create(&session, model, n_windows, T));
-    enum ley_status status = LEY_OK;
-    for (int i = 0; status == LEY_OK && i < BATCHES; i++) {
-        read_windows(adapt, tokens, tokens + n_windows * T, n_windows, i * n_windows);
-        status = ley_model_distributions(seen, &loss, session, &batch);
-        ley_match_average(target, seen, 1.0 / (i + 1));
-    }
-    ley_session_destroy(session);
-    LEY_TRY(status);
-    LEY_TRY(ley_net_set_analog(adapt->net, &adapt->language.hardware));
-    LEY_TRY(ley_model_match(&result, model, target, &batch, NULL, NULL));
-    ley_net_take_scalers(adapt->net);
-    printf("match      %d iterations, loss %.4f before, %.4f, then %.4f%s\n", result.n_iterations,
-           loss, result.first_loss, result.last_loss,
-           result.is_matched ? "" : " (not all within the tolerance)");
-    return LEY_OK;
-}
-
-static enum ley_status match(struct adapt *adapt) {
-    struct ley_scaler_set target = {0}, seen = {0};
-    const struct ley_scaler_set *like = &adapt->language.scalers;
-    int64_t n_windows = adapt->options->training.pass, T = adapt->training.windows.n_context;
-    int32_t *tokens = ley_alloc((size_t)(2 * n_windows * T), sizeof *tokens);
-    enum ley_status status =
-        tokens ? LEY_OK : ley_fail_memory("windows", (size_t)(2 * n_windows * T), sizeof *tokens);
-    if (status == LEY_OK) {
-        status = ley_scaler_set_create(&target, like->n_layers, &like->shape);
-    }
-    if (status == LEY_OK) {
-        status = ley_scaler_set_create(&seen, like->n_layers, &like->shape);
-    }
-    if (status == LEY_OK) {
-        status = match_on(adapt, &target, &seen, tokens, n_windows);
-    }
-    ley_scaler_set_destroy(&target);
-    ley_scaler_set_destroy(&seen);
-    ley_free(tokens);
-    return status;
-}
-
-static enum ley_status start(struct adapt *adapt) {
-    struct ley_hardware made_for;
-    bool has_hardware = false;
-    LEY_TRY(set_start(adapt, &made_for, &has_hardware));
-    if (!adapt->has[MATCH]) {
-        return put_on(adapt, &adapt->language.hardware);
-    }
-    if (!has_hardware) {
-        return ley_fail(LEY_E_ARGUMENT, "--method match needs a model with scalers of another "
-                                        "chip: leyden adapt --hw paper-linear makes one");
-    }
-    LEY_TRY(put_on(adapt, &made_for));
-    return match(adapt);
-}
-
 // ---- learning
 
 // A later stage's checkpoint holds all that the earlier ones learned.
-static bool is_over(const struct adapt *adapt, enum stage stage) {
+static bool is_over(const struct adapt *adapt, enum adapt_stage stage) {
     return stage == TRANSFER && adapt->options->training.resume && adapt->has[DISTIL] &&
            training_has_checkpoint(&adapt->training, stage_names[DISTIL]);
 }
 
 // With both stages a quarter of all tokens is for the transfer.
-static int64_t tokens_of(const struct adapt *adapt, enum stage stage) {
+static int64_t tokens_of(const struct adapt *adapt, enum adapt_stage stage) {
     int64_t all = adapt->options->training.tokens, transfer = adapt->options->transfer_tokens;
     if (!adapt->has[TRANSFER] || !adapt->has[DISTIL]) {
         return all;
@@ -351,7 +197,7 @@ static int64_t tokens_of(const struct adapt *adapt, enum stage stage) {
 }
 
 static enum ley_status learn(struct adapt *adapt) {
-    const struct options *o = adapt->options;
+    const struct adapt_options *o = adapt->options;
     struct ley_transfer_objective transfer = {adapt->net, adapt->language.model};
     struct ley_net_objective distil = {
         .net = adapt->net,
@@ -362,11 +208,12 @@ static enum ley_status learn(struct adapt *adapt) {
         [TRANSFER] = ley_transfer_objective(&transfer), [DISTIL] = ley_net_objective(&distil)};
     enum ley_status status = LEY_OK;
     for (int i = TRANSFER; status == LEY_OK && i < N_STAGES; i++) {
-        if (adapt->has[i] && !is_over(adapt, (enum stage)i)) {
+        if (adapt->has[i] && !is_over(adapt, (enum adapt_stage)i)) {
             choose_tensors(adapt, i == TRANSFER);
-            set_scaler_rates(adapt, (enum stage)i);
+            set_scaler_rates(adapt, (enum adapt_stage)i);
             status = training_run(&adapt->training, adapt->net, &objectives[i], stage_names[i],
-                                  tokens_of(adapt, (enum stage)i), rate_of(adapt, (enum stage)i));
+                                  tokens_of(adapt, (enum adapt_stage)i),
+                                  rate_of(adapt, (enum adapt_stage)i));
         }
     }
     ley_net_objective_destroy(&distil);
@@ -376,7 +223,7 @@ static enum ley_status learn(struct adapt *adapt) {
 // ---- what was learned
 
 static enum ley_status save_model(struct adapt *adapt, const char *hardware) {
-    const struct options *o = adapt->options;
+    const struct adapt_options *o = adapt->options;
     const struct ley_scaler_set *like = &adapt->language.scalers;
     struct ley_scaler_set set;
     LEY_TRY(ley_scaler_set_create(&set, like->n_layers, &like->shape));
@@ -393,7 +240,7 @@ static enum ley_status save_model(struct adapt *adapt, const char *hardware) {
 }
 
 static enum ley_status save(struct adapt *adapt) {
-    const struct options *o = adapt->options;
+    const struct adapt_options *o = adapt->options;
     const struct ley_block_type *type = NULL;
     char *hardware;
     bool is_whole = o->merge || adapt->learns == ALL;
@@ -410,7 +257,7 @@ static enum ley_status save(struct adapt *adapt) {
 }
 
 static enum ley_status open_all(struct adapt *adapt) {
-    const struct options *o = adapt->options;
+    const struct adapt_options *o = adapt->options;
     struct language_options base = o->language; // the teacher has no adapter
     base.adapter = NULL;
     LEY_TRY(language_hardware(&adapt->language.hardware, &o->language));
@@ -420,7 +267,7 @@ static enum ley_status open_all(struct adapt *adapt) {
 }
 
 static enum ley_status adapt_model(struct adapt *adapt) {
-    const struct options *o = adapt->options;
+    const struct adapt_options *o = adapt->options;
     LEY_TRY(check(adapt));
     adapt->training = (struct training){.options = &o->training,
                                         .command = "adapt",
@@ -430,7 +277,7 @@ static enum ley_status adapt_model(struct adapt *adapt) {
     LEY_TRY(training_begin(&adapt->training, stage_names, N_STAGES));
     LEY_TRY(open_all(adapt));
     LEY_TRY(create_net(adapt));
-    LEY_TRY(start(adapt));
+    LEY_TRY(adapt_start(adapt));
     LEY_TRY(learn(adapt));
     LEY_TRY(save(adapt));
     training_clean(&adapt->training, stage_names, N_STAGES);
@@ -445,7 +292,7 @@ static void release(struct adapt *adapt) {
     language_close(&adapt->language);
 }
 
-static int run(const struct options *o) {
+static int run(const struct adapt_options *o) {
     struct adapt adapt = {.options = o};
     double begin_s = clock_s();
     session_catch_interrupts();
@@ -460,16 +307,16 @@ static int run(const struct options *o) {
 
 // Low-rank changes of attention by default: a small file, and the teacher's weights stay.
 int cmd_adapt(int argc, char **argv) {
-    struct options o = {.invocation = {argc, argv},
-                        .language = LANGUAGE_DEFAULTS,
-                        .training = TRAINING_DEFAULTS,
-                        .method = "transfer,distil",
-                        .learns = "lora",
-                        .matrices = "attn",
-                        .rank = 16,
-                        .divergence = 1,
-                        .temperature = 1,
-                        .keys = "centred"};
+    struct adapt_options o = {.invocation = {argc, argv},
+                              .language = LANGUAGE_DEFAULTS,
+                              .training = TRAINING_DEFAULTS,
+                              .method = "transfer,distil",
+                              .learns = "lora",
+                              .matrices = "attn",
+                              .rank = 16,
+                              .divergence = 1,
+                              .temperature = 1,
+                              .keys = "centred"};
     struct language_options *l = &o.language;
     const struct option_row rows[] = {
         LANGUAGE_ROWS(*l),

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """Plain text of the articles in a MediaWiki dump (.xml or .xml.bz2), one document each.
 
-    wiki_text.py DUMP > TEXT
+    wiki_text.py [--wikitext] DUMP > TEXT
 
 Templates, tables, references and files are dropped, redirects too. Needs mwparserfromhell. Documents are
 separated by <|endoftext|>, which leyden adapt and leyden train read as the end of a text.
+--wikitext writes as WikiText is written: words and signs apart, headings between =, one paragraph a line;
+needs sacremoses too.
 """
+import argparse
 import bz2
 import re
 import sys
@@ -28,21 +31,51 @@ def articles(path):
                 node.clear()
 
 
-def plain(text):
+def paragraphs(text):
+    """(level, text) of each: 0 for a paragraph, 2 and more for a heading."""
     text = re.sub(r"(?s)<!--.*?-->|<ref[^>/]*/>|<ref.*?</ref>|<math.*?</math>|\{\|.*?\n\|\}", "", text)
     text = re.sub(r"\[\[(File|Image|Category|[a-z-]{2,12}):(?:[^\[\]]|\[\[[^\[\]]*\]\])*\]\]", "", text)
-    text = mwparserfromhell.parse(text).strip_code()
-    lines = [line.strip(" \t*#:;") for line in text.split("\n")]
-    return "\n\n".join(line for line in lines if line)  # paragraphs, as --join-lines reads them
+    text = re.sub(r"(?m)^(={2,6})(.+?)\1\s*$", lambda m: f"\n\ue000{len(m[1])}{m[2].strip()}\n", text)
+    for line in mwparserfromhell.parse(text).strip_code().split("\n"):
+        level = 0
+        if line.startswith("\ue000"):
+            level, line = int(line[1]), line[2:]
+        line = line.strip(" \t*#:;")
+        if line:
+            yield level, line
+
+
+def plain(title, lines):
+    return "\n\n".join([title] + [line for _, line in lines]) + "\n\n<|endoftext|>"  # as --join-lines reads them
+
+
+def wikitext(title, lines):
+    from sacremoses import MosesTokenizer
+
+    moses = MosesTokenizer("en")
+
+    def apart(text):
+        text = re.sub(r"[“”„]|''", '"', text)
+        text = moses.tokenize(text, aggressive_dash_splits=True, return_str=True, escape=False)
+        return re.sub(r"(?<=\d)([.,])(?=\d)", r" @\1@ ", text)
+
+    out = [" = " + apart(title) + " = "]
+    for level, line in lines:
+        mark = " ".join("=" * level)
+        out.append(f" {mark} {apart(line)} {mark} " if level else f" {apart(line)} ")
+    return "\n".join(out) + "\n<|endoftext|>"
 
 
 def main():
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    for title, text in articles(sys.argv[1]):
-        text = plain(text)
-        if ":" not in title and len(text) > 1000:
-            print(title + "\n\n" + text + "\n\n<|endoftext|>")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--wikitext", action="store_true", help="written as WikiText is")
+    parser.add_argument("dump", help=".xml or .xml.bz2")
+    options = parser.parse_args()
+    write = wikitext if options.wikitext else plain
+    for title, text in articles(options.dump):
+        lines = list(paragraphs(text))
+        if ":" not in title and sum(len(line) for _, line in lines) > 1000:
+            print(write(title, lines))
 
 
 main()

@@ -2,34 +2,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "input_file.h"
 #include "leyden.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static char path[] = "/tmp/leyden_fuzz_XXXXXX";
-
-static void remove_file(void) {
-    remove(path);
-}
-
-// Adapters are opened by their path.
-static void write_file(const uint8_t *data, size_t n) {
-    static bool is_made = false;
-    if (!is_made) {
-        int made = mkstemp(path);
-        if (made < 0 || close(made) != 0) {
-            abort();
-        }
-        atexit(remove_file);
-        is_made = true;
-    }
-    FILE *file = fopen(path, "wb");
-    if (!file || fwrite(data, 1, n, file) != n || fclose(file) != 0) {
-        abort();
-    }
-}
 
 // The shape of the seeds' model.
 static struct ley_model_config config = {.family = LEY_FAMILY_LLAMA,
@@ -51,8 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     struct ley_fresh fresh = {.config = config, .is_tied = true};
     const struct ley_weight_source base = ley_fresh_source(&fresh);
     struct ley_adapter *adapter;
-    write_file(data, n);
-    if (ley_adapter_open(&adapter, path, &config, &base) != LEY_OK) {
+    write_input_file(data, n);
+    if (ley_adapter_open(&adapter, input_path, &config, &base) != LEY_OK) {
         return 0;
     }
     const struct ley_weight_source source = ley_adapter_source(adapter);

@@ -3,10 +3,10 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <cjson/cJSON.h>
 
+#include "input_file.h"
 #include "leyden.h"
 #include "read_model.h"
 
@@ -41,35 +41,12 @@ static double use_tensor(const struct ley_gguf_tensor *tensor) {
     return sum;
 }
 
-static char path[] = "/tmp/leyden_fuzz_XXXXXX";
-
-static void remove_file(void) {
-    remove(path);
-}
-
-// Models are opened by their path.
-static void write_file(const uint8_t *data, size_t n) {
-    static bool is_made = false;
-    if (!is_made) {
-        int made = mkstemp(path);
-        if (made < 0 || close(made) != 0) {
-            abort();
-        }
-        atexit(remove_file);
-        is_made = true;
-    }
-    FILE *file = fopen(path, "wb");
-    if (!file || fwrite(data, 1, n, file) != n || fclose(file) != 0) {
-        abort();
-    }
-}
-
 static void use_model(const uint8_t *data, size_t n) {
     struct ley_model_file *file;
     struct ley_scaler_set set;
     bool has_scalers;
-    write_file(data, n);
-    if (ley_model_file_open(&file, path) != LEY_OK) {
+    write_input_file(data, n);
+    if (ley_model_file_open(&file, input_path) != LEY_OK) {
         return;
     }
     read_model(file);

@@ -1,0 +1,34 @@
+// adapt.h - what leyden adapt works on, shared by its parts
+#pragma once
+#include "commands.h"
+#include "training.h"
+
+enum adapt_stage { MATCH, TRANSFER, DISTIL, N_STAGES };
+enum adapt_learns { SCALERS, LORA, ALL };
+
+struct adapt_options {
+    struct invocation invocation;
+    struct language_options language;
+    struct training_options training;
+    const char *out, *method, *learns, *matrices, *type, *keys;
+    int rank, transfer_tokens;
+    double scaler_rate, alpha, cross_entropy, divergence, temperature;
+    bool merge;
+};
+
+struct adapt {
+    const struct adapt_options *options;
+    struct language language;     // its model is the teacher
+    struct ley_model_file *start; // with the adapter to go on from; NULL: none
+    struct ley_adapter *adapter;  // the same
+    struct training training;
+    struct ley_net *net;
+    struct ley_lora_spec lora; // rank 0: none
+    enum adapt_learns learns;
+    bool centres_keys; // when calibrated here
+    bool has[N_STAGES];
+};
+
+// Puts the net on its chip with scalers to start from: those of the adapter or the file, else
+// calibrated ones; with the stage MATCH, matched to the chip that they were made for (M23).
+enum ley_status adapt_start(struct adapt *adapt);
