@@ -6,6 +6,7 @@
 //     P = G w^T                         (queries, columns)
 //     E = P g^2 / S_sat where 0 <= S / S_sat <= 1,  F = phi g
 //     dq' += E u,  du += E^T q',  dw += F^T G
+// Most pairs of a query and a column have S < 0, thus no part in any of these, and are left out.
 // All but dq' belongs to one tile, so tiles are dealt out to N_SHARES shares, each with its own
 // sums for dq', which are added in order at the end: nothing depends on the threads. Memory O(T D).
 #include <math.h>
@@ -24,8 +25,8 @@ enum { N_SHARES = 4, N_PARTS = 3 };
 
 // Values of a stored tile as the products need them.
 struct values {
-    int64_t stored;       // -1: none
-    float *u, *w, *w_row; // (columns, width), likewise, (width, columns)
+    int64_t stored; // -1: none
+    float *u, *w;   // (columns, width)
 };
 
 // What one thread works with.
@@ -34,7 +35,7 @@ struct worker {
     struct ley_fixed_masks masks;
     struct values values[N_PARTS];
     float *s, *phi;              // (N_PARTS, rows, columns)
-    float *g, *p, *e, *f;        // (rows, width), (rows, columns) each
+    float *g;                    // (rows, width)
     double *row, *scaled, *sums; // (width) each
     uint8_t *v;                  // (depth)
 };
@@ -100,9 +101,8 @@ static const struct values *expand(struct worker *worker, const struct run *run,
     for (int64_t c = 0; c < n; c++) {
         for (int64_t d = 0; d < fixed->head_dim; d++) {
             values->u[c * width + d] = (float)fixed->u_v[k[(d / 4 * n + c) * 4 + d % 4]];
-            float w = (float)fixed->u_v[v[(c / 4 * tiles->n_rows + d) * 4 + c % 4]];
-            values->w[c * width + d] = w;
-            values->w_row[d * n + c] = w;
+            values->w[c * width + d] =
+                (float)fixed->u_v[v[(c / 4 * tiles->n_rows + d) * 4 + c % 4]];
         }
     }
     return values;
@@ -168,31 +168,23 @@ static void run_part(struct worker *worker, const struct run *run, const struct 
     const struct values *values = expand(worker, run, pair, parts->lap[i], part->stored);
     const float *slope = ley_fixed_run_slopes(&slope_row, &worker->masks, codes, part, t, n_rows);
     int64_t score = i * LEY_BLOCK_ROWS * n;
-    int wide = (int)width, columns = (int)n, head_dim = codes->attention->shape.head_dim;
-    memset(worker->p, 0, (size_t)(n_rows * n) * sizeof(float));
-    kernels->product(&(struct ley_product){n_rows, columns, head_dim, worker->g, width, 1,
-                                           values->w_row, n, worker->p, n});
-    kernels->clip_gradient(&(struct ley_clip_gradient){
+    kernels->pair_gradient(&(struct ley_pair_gradient){
         .n_rows = n_rows,
-        .n_columns = columns,
+        .n_columns = (int)n,
+        .width = (int)width,
         .s = worker->s + score,
         .phi = worker->phi + score,
-        .dphi = worker->p,
         .slope = slope,
         .slope_row = slope_row,
         .scale = (float)(1 / codes->attention->hardware.converter.score_i_sat_a),
-        .by_s = worker->e,
-        .by_phi = worker->f,
+        .q = run->q + (head * codes->n_tokens + t) * width,
+        .dout = worker->g,
+        .u = values->u,
+        .w = values->w,
+        .dq = dq,
+        .du = run->du + (pair * run->n_stored + part->first) * width,
+        .dw = run->dw + (pair * run->n_stored + part->first) * width,
     });
-    float *du = run->du + (pair * run->n_stored + part->first) * width;
-    float *dw = run->dw + (pair * run->n_stored + part->first) * width;
-    const float *q = run->q + (head * codes->n_tokens + t) * width;
-    kernels->product(
-        &(struct ley_product){n_rows, wide, columns, worker->e, n, 1, values->u, width, dq, width});
-    kernels->product(
-        &(struct ley_product){part->n_tokens, wide, n_rows, worker->e, 1, n, q, width, du, width});
-    kernels->product(&(struct ley_product){part->n_tokens, wide, n_rows, worker->f, 1, n, worker->g,
-                                           width, dw, width});
 }
 
 // One tile and one block of queries of one head, forward and back.
@@ -340,14 +332,10 @@ static void place_worker(struct worker *worker, const struct run *run, void *blo
     for (int i = 0; i < N_PARTS; i++) {
         worker->values[i].u = ley_cut(block, at, n * width * f);
         worker->values[i].w = ley_cut(block, at, n * width * f);
-        worker->values[i].w_row = ley_cut(block, at, n * width * f);
     }
     worker->s = ley_cut(block, at, N_PARTS * LEY_BLOCK_ROWS * n * f);
     worker->phi = ley_cut(block, at, N_PARTS * LEY_BLOCK_ROWS * n * f);
     worker->g = ley_cut(block, at, LEY_BLOCK_ROWS * width * f);
-    worker->p = ley_cut(block, at, LEY_BLOCK_ROWS * n * f);
-    worker->e = ley_cut(block, at, LEY_BLOCK_ROWS * n * f);
-    worker->f = ley_cut(block, at, LEY_BLOCK_ROWS * n * f);
     worker->row = ley_cut(block, at, width * sizeof(double));
     worker->scaled = ley_cut(block, at, width * sizeof(double));
     worker->sums = ley_cut(block, at, width * sizeof(double));

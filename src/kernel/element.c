@@ -312,18 +312,47 @@ double KERNEL(weigh_pulses)(const struct ley_weigh_pulses *weigh) {
            ((part[2] + part[6]) + (part[3] + part[7]));
 }
 
-void KERNEL(clip_gradient)(const struct ley_clip_gradient *gradient) {
-    int64_t n = gradient->n_columns;
-    float scale = gradient->scale;
+// Lanes apart, then halves onto halves.
+static inline float dot_lanes(const float *restrict a, const float *restrict b, int n) {
+    float part[LEY_LANES] = {0};
+    for (int d = 0; d < n; d += LEY_LANES) {
+        for (int l = 0; l < LEY_LANES; l++) {
+            part[l] = fmaf(a[d + l], b[d + l], part[l]);
+        }
+    }
+    for (int half = LEY_LANES / 2; half > 0; half /= 2) {
+        for (int l = 0; l < half; l++) {
+            part[l] += part[l + half];
+        }
+    }
+    return part[0];
+}
+
+static inline void add_scaled(float *restrict sum, float factor, const float *restrict x, int n) {
+    for (int d = 0; d < n; d++) {
+        sum[d] = fmaf(factor, x[d], sum[d]);
+    }
+}
+
+static inline void add_pair(const struct ley_pair_gradient *g, int r, int c, float slope) {
+    int64_t row = (int64_t)r * g->width, column = (int64_t)c * g->width;
+    int64_t at = (int64_t)r * g->n_columns + c;
+    if (g->s[at] <= 1) {
+        float by_s = dot_lanes(g->dout + row, g->w + column, g->width) * slope * g->scale * slope;
+        add_scaled(g->dq + row, by_s, g->u + column, g->width);
+        add_scaled(g->du + column, by_s, g->q + row, g->width);
+    }
+    add_scaled(g->dw + column, g->phi[at] * slope, g->dout + row, g->width);
+}
+
+void KERNEL(pair_gradient)(const struct ley_pair_gradient *gradient) {
     for (int r = 0; r < gradient->n_rows; r++) {
-        const float *restrict s = gradient->s + r * n, *restrict phi = gradient->phi + r * n;
-        const float *restrict dphi = gradient->dphi + r * n;
-        const float *restrict slope = gradient->slope + r * gradient->slope_row;
-        float *restrict by_s = gradient->by_s + r * n, *restrict by_phi = gradient->by_phi + r * n;
-        for (int c = 0; c < n; c++) {
-            float through = dphi[c] * slope[c] * scale * slope[c];
-            by_s[c] = s[c] >= 0 && s[c] <= 1 ? through : 0;
-            by_phi[c] = phi[c] * slope[c];
+        const float *s = gradient->s + (int64_t)r * gradient->n_columns;
+        const float *slope = gradient->slope + r * gradient->slope_row;
+        for (int c = 0; c < gradient->n_columns; c++) {
+            if (s[c] > 0 || (s[c] == 0 && slope[c] != 0)) {
+                add_pair(gradient, r, c, slope[c]);
+            }
         }
     }
 }

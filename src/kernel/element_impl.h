@@ -19,7 +19,7 @@
     void ley_powers_##isa(const struct ley_powers *powers);                                        \
     double ley_weigh_pulses_##isa(const struct ley_weigh_pulses *weigh);                           \
     void ley_product_##isa(const struct ley_product *product);                                     \
-    void ley_clip_gradient_##isa(const struct ley_clip_gradient *gradient);                        \
+    void ley_pair_gradient_##isa(const struct ley_pair_gradient *gradient);                        \
     void ley_turn_##isa(const struct ley_turn *turn);
 
 LEY_DECLARE(scalar)
@@ -28,3 +28,4 @@ LEY_DECLARE(avx512)
 void ley_dot_amx(const struct ley_dot *dot);
 void ley_score_fast_avx512(const struct ley_score *score);
 void ley_turn_fast_avx512(const struct ley_turn *turn);
+void ley_pair_gradient_fast_avx512(const struct ley_pair_gradient *gradient);

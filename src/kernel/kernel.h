@@ -140,15 +140,21 @@ struct ley_product {
     int64_t c_row;
 };
 
-// Gradients through a clip to 0..1, for rows r and columns c, with slopes g (rows `slope_row`
-// apart) and dphi that by what was clipped, without its slope:
-//     by_s = ((dphi * g) * scale) * g where 0 <= s <= 1, else 0;  by_phi = phi * g
-struct ley_clip_gradient {
-    int n_rows, n_columns;
-    const float *s, *phi, *dphi, *slope;
+// Gradients of a block of queries (rows) and columns of a tile, width values a row (M22), slopes g
+// (rows `slope_row` apart). Pairs r, c through which nothing comes, s < 0, or s = 0 and g = 0, are
+// left out; the others, in turn:
+//     p = sum over d of dout[r][d] w[c][d]: LEY_LANES partial sums by fma, added in halves
+//     e = ((p * g) * scale) * g where s <= 1, else 0;  f = phi * g
+//     dq[r] = fma(e, u[c], dq[r]);  du[c] = fma(e, q[r], du[c]);  dw[c] = fma(f, dout[r], dw[c])
+struct ley_pair_gradient {
+    int n_rows, n_columns, width; // multiples of LEY_LANES: n_columns, width
+    const float *s, *phi;         // (rows, columns)
+    const float *slope;
     int64_t slope_row;
     float scale;
-    float *by_s, *by_phi;
+    const float *q, *dout; // (rows, width)
+    const float *u, *w;    // (columns, width)
+    float *dq, *du, *dw;   // (rows, width), (columns, width) twice; columns never in a pair unused
 };
 
 // out[c][r] = in[r][c]: a matrix turned.

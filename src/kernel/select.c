@@ -14,29 +14,30 @@
 #include <cpuid.h>
 #endif
 
-// The slots of one instruction set; dot, score and turn are named apart: not all are element.c's.
-#define LEY_TABLE(level, dot_name, score_name, turn_name, isa_name)                                \
+// The slots of one instruction set: dot, then score, turn and pair_gradient, may be others' than
+// the rest, which are element.c's.
+#define LEY_TABLE(level, dot_isa, by_hand, isa_name)                                               \
     [level] = {                                                                                    \
         .isa = level,                                                                              \
-        .dot = dot_name,                                                                           \
-        .score = score_name,                                                                       \
+        .dot = ley_dot_##dot_isa,                                                                  \
+        .score = ley_score_##by_hand,                                                              \
         .magnitude = ley_magnitude_##isa_name,                                                     \
         .count = ley_count_##isa_name,                                                             \
         .encode = ley_encode_##isa_name,                                                           \
         .powers = ley_powers_##isa_name,                                                           \
         .weigh_pulses = ley_weigh_pulses_##isa_name,                                               \
         .product = ley_product_##isa_name,                                                         \
-        .clip_gradient = ley_clip_gradient_##isa_name,                                             \
-        .turn = turn_name,                                                                         \
+        .pair_gradient = ley_pair_gradient_##by_hand,                                              \
+        .turn = ley_turn_##by_hand,                                                                \
     }
 
 // ORDER ley_isa. LEY_VECTORS: the build has the others.
 static const struct ley_kernels tables[LEY_N_ISAS] = {
-    LEY_TABLE(LEY_ISA_SCALAR, ley_dot_scalar, ley_score_scalar, ley_turn_scalar, scalar),
+    LEY_TABLE(LEY_ISA_SCALAR, scalar, scalar, scalar),
 #ifdef LEY_VECTORS
-    LEY_TABLE(LEY_ISA_AVX2, ley_dot_avx2, ley_score_avx2, ley_turn_avx2, avx2),
-    LEY_TABLE(LEY_ISA_AVX512, ley_dot_avx512, ley_score_fast_avx512, ley_turn_fast_avx512, avx512),
-    LEY_TABLE(LEY_ISA_AMX, ley_dot_amx, ley_score_fast_avx512, ley_turn_fast_avx512, avx512),
+    LEY_TABLE(LEY_ISA_AVX2, avx2, avx2, avx2),
+    LEY_TABLE(LEY_ISA_AVX512, avx512, fast_avx512, avx512),
+    LEY_TABLE(LEY_ISA_AMX, amx, fast_avx512, avx512),
 #endif
 };
 

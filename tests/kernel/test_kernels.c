@@ -426,25 +426,84 @@ static void test_turn(void **state) {
     }
 }
 
-static void test_clip_gradient(void **state) {
-    (void)state;
-    enum { ROWS = 5, COLUMNS = 48, N = ROWS * COLUMNS };
-    float s[N], phi[N], dphi[N], slope[N + ROWS], want[2][N], got[2][N];
-    fill_floats(s, N, 1, -0.5, 1.5);
-    fill_floats(phi, N, 2, 0, 1);
-    fill_floats(dphi, N, 3, -1, 1);
-    fill_floats(slope, N + ROWS, 4, 0, 2e-5);
-    s[0] = 0;
-    s[1] = 1;
-    struct ley_clip_gradient gradient = {ROWS,         COLUMNS, s,        phi,     dphi,
-                                         slope + ROWS, -1,      12500.0f, want[0], want[1]};
-    ley_kernels_get(LEY_ISA_SCALAR)->clip_gradient(&gradient);
+enum { PAIR_ROWS = 5, PAIR_COLUMNS = 48, PAIR_WIDTH = 64, N_PAIRS = PAIR_ROWS * PAIR_COLUMNS };
+
+// What comes out: dq, du and dw.
+struct pair_result {
+    float dq[PAIR_ROWS * PAIR_WIDTH], du[PAIR_COLUMNS * PAIR_WIDTH], dw[PAIR_COLUMNS * PAIR_WIDTH];
+};
+
+static struct ley_pair_gradient pair_inputs(float *data, int width) {
+    enum { ROWS = PAIR_ROWS * PAIR_WIDTH, COLUMNS = PAIR_COLUMNS * PAIR_WIDTH };
+    float *s = data, *phi = s + N_PAIRS, *slope = phi + N_PAIRS;
+    fill_floats(s, N_PAIRS, 1, -2, 1.5);
+    fill_floats(phi, N_PAIRS, 2, 0, 1);
+    fill_floats(slope, N_PAIRS + PAIR_ROWS, 4, 1e-5, 2e-5);
+    float *rest = slope + N_PAIRS + PAIR_ROWS;
+    fill_floats(rest, 2 * ROWS + 2 * COLUMNS, 5, -1, 1);
+    s[0] = s[1] = 0;
+    slope[PAIR_ROWS + 1] = 0;
+    s[2] = 1;
+    return (struct ley_pair_gradient){.n_rows = PAIR_ROWS,
+                                      .n_columns = PAIR_COLUMNS,
+                                      .width = width,
+                                      .s = s,
+                                      .phi = phi,
+                                      .slope = slope + PAIR_ROWS,
+                                      .slope_row = -1,
+                                      .scale = 12500.0F,
+                                      .q = rest,
+                                      .dout = rest + ROWS,
+                                      .u = rest + 2 * ROWS,
+                                      .w = rest + 2 * ROWS + COLUMNS};
+}
+
+static void run_pairs(struct pair_result *result, struct ley_pair_gradient in,
+                      const struct ley_kernels *kernels) {
+    memset(result, 0, sizeof *result);
+    in.dq = result->dq;
+    in.du = result->du;
+    in.dw = result->dw;
+    kernels->pair_gradient(&in);
+}
+
+// The sums that the header states, in double.
+static double pair_dq(const struct ley_pair_gradient *in, int r, int d) {
+    double sum = 0;
+    int n = in->width;
+    for (int c = 0; c < PAIR_COLUMNS; c++) {
+        double p = 0, s = (double)in->s[r * PAIR_COLUMNS + c];
+        double slope = (double)in->slope[r * in->slope_row + c];
+        for (int i = 0; i < n; i++) {
+            p += (double)in->dout[r * n + i] * (double)in->w[c * n + i];
+        }
+        double e = s >= 0 && s <= 1 ? p * slope * (double)in->scale * slope : 0;
+        sum += e * (double)in->u[c * n + d];
+    }
+    return sum;
+}
+
+static void check_pairs(int width) {
+    static float data[4 * N_PAIRS + 4 * PAIR_COLUMNS * PAIR_WIDTH];
+    struct pair_result want, got;
+    const struct ley_pair_gradient in = pair_inputs(data, width);
+    run_pairs(&want, in, ley_kernels_get(LEY_ISA_SCALAR));
+    for (int i = 0; i < PAIR_ROWS * width; i++) {
+        double exact = pair_dq(&in, i / width, i % width);
+        assert_true(fabs((double)want.dq[i] - exact) < 1e-6 * (1 + fabs(exact)));
+        assert_true(i >= width || want.dw[i] != 0); // of column 0
+    }
     const struct ley_kernels *table[LEY_N_ISAS];
-    gradient.by_s = got[0];
-    gradient.by_phi = got[1];
     for (int i = 0, n = tables(table); i < n; i++) {
-        table[i]->clip_gradient(&gradient);
-        assert_memory_equal(got, want, sizeof want);
+        run_pairs(&got, in, table[i]);
+        assert_memory_equal(&got, &want, sizeof want);
+    }
+}
+
+static void test_pair_gradient(void **state) {
+    (void)state;
+    for (int width = 16; width <= PAIR_WIDTH; width += 16) {
+        check_pairs(width);
     }
 }
 
@@ -459,7 +518,7 @@ int main(void) {
         cmocka_unit_test(test_powers),
         cmocka_unit_test(test_product),
         cmocka_unit_test(test_turn),
-        cmocka_unit_test(test_clip_gradient),
+        cmocka_unit_test(test_pair_gradient),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
