@@ -19,7 +19,8 @@ static const struct command command = {
     "  transfer  attention layer by layer: each gives what the teacher's gives\n"
     "  distil    end to end: the teacher's distribution of the next token\n"
     "OUT is an adapter (GGUF) for run, chat and perplexity --adapter, or for convert --adapter;\n"
-    "with --merge or --train all it is a whole model. --adapter FILE goes on from another one.\n"
+    "with --merge or --train all it is a whole model. --adapter FILE goes on from another one,\n"
+    "of no higher rank.\n"
     "Ctrl-C saves; --resume goes on and gives the same bits as a run that was never stopped."};
 
 static const char *const stage_names[N_STAGES] = {"match", "transfer", "distil"};

@@ -263,25 +263,33 @@ struct ley_weight_source ley_adapter_source(struct ley_adapter *adapter) {
     return (struct ley_weight_source){adapter, has, read_rows};
 }
 
-// Place by place: both must have a change, of one shape, or none.
+// B A stays what it was: columns of B that are new are zero, rows of A that are new stay random.
+static void give_change(const struct ley_lora *to, const struct ley_lora *from) {
+    float *a = (float *)(uintptr_t)to->a, *b = (float *)(uintptr_t)to->b;
+    float factor = from->scale / to->scale;
+    memcpy(a, from->a, (size_t)(from->rank * from->n_columns) * sizeof *a);
+    for (int64_t r = 0; r < from->n_rows; r++) {
+        for (int j = 0; j < from->rank; j++) {
+            b[r * to->rank + j] = factor * from->b[r * from->rank + j];
+        }
+    }
+}
+
+// Place by place: where the adapter has a change the net has one, of no lower rank.
 enum ley_status ley_adapter_give(struct ley_net *net, const struct ley_adapter *adapter) {
     const struct ley_model_config *config = &adapter->config;
     for (int i = 0; i < config->n_layers * LEY_N_WEIGHTS; i++) {
         enum ley_weight weight = (enum ley_weight)(i % LEY_N_WEIGHTS);
         const struct ley_lora from = adapter->lora[i];
         const struct ley_lora to = ley_net_lora_of(net, weight, i / LEY_N_WEIGHTS);
-        if (from.rank != to.rank || from.scale != to.scale) {
+        if (from.rank > to.rank) {
             return ley_fail(LEY_E_ARGUMENT,
-                            "the adapter's change of %s has rank %d and scale %g, here it is %d "
-                            "and %g: --rank, --alpha and --lora must be the same",
-                            ley_weight_info(config, weight).name, from.rank, (double)from.scale,
-                            to.rank, (double)to.scale);
+                            "the adapter's change of %s has rank %d, here it is %d: --rank must "
+                            "be as large, and --lora must name it",
+                            ley_weight_info(config, weight).name, from.rank, to.rank);
         }
         if (from.a) {
-            size_t n_a = (size_t)(from.rank * from.n_columns);
-            size_t n_b = (size_t)(from.rank * from.n_rows);
-            memcpy((float *)(uintptr_t)to.a, from.a, n_a * sizeof *from.a);
-            memcpy((float *)(uintptr_t)to.b, from.b, n_b * sizeof *from.b);
+            give_change(&to, &from);
         }
     }
     return LEY_OK;

@@ -45,8 +45,9 @@ struct ley_adapter_facts {
 LEY_MUST_CHECK enum ley_status ley_adapter_save(const char *path, struct ley_net *net,
                                                 const struct ley_adapter_facts *facts);
 
-// Starts a net from an adapter: its changes, whose ranks and matrices must be those of the net
-// (LEY_E_ARGUMENT). Scalers are not taken.
+// Starts a net, whose changes are still as ley_net_set_lora left them, from an adapter: what it
+// changes, the net must change with no lower rank (LEY_E_ARGUMENT); the effective weights become
+// the adapter's. Scalers are not taken.
 LEY_MUST_CHECK enum ley_status ley_adapter_give(struct ley_net *net,
                                                 const struct ley_adapter *adapter);
 

@@ -68,7 +68,8 @@ check "all weights" adapt all.gguf --train all --method transfer,distil
 check "a whole model" "$LEYDEN" info all.gguf
 check "feed-forward too" adapt f.gguf --lora all --method distil --ce 0.5
 check "from another adapter" adapt a2.gguf --adapter a.gguf --method distil
-expect 2 "must be the same" adapt x.gguf --adapter a.gguf --rank 3
+check "with more rank" adapt a3.gguf --adapter a.gguf --method distil --rank 3
+expect 2 "must be as large" adapt x.gguf --adapter a.gguf --rank 1
 
 # data of its own, kept and used again
 check "data self" adapt self.gguf --data self --cache self.tokens

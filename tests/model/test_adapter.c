@@ -43,10 +43,10 @@ static void write_base(struct fixture *f) {
     ley_model_file_close(file);
 }
 
-static void make_net(struct fixture *f, const char *matrices) {
+static void make_net(struct fixture *f, const char *matrices, int rank) {
     struct ley_parameter extra[MOST_TENSORS];
     const struct ley_weight_source source = random_source(&f->config);
-    f->spec = (struct ley_lora_spec){.rank = RANK, .alpha = 6, .seed = 5};
+    f->spec = (struct ley_lora_spec){.rank = rank, .alpha = 6, .seed = 5};
     ASSERT_OK(ley_lora_weights(&f->spec.weights, matrices, &f->config));
     int n_scalers = f->config.n_layers * LEY_SCALER_TENSORS;
     int n = ley_lora_tensor_count(&f->config, &f->spec);
@@ -71,7 +71,7 @@ static void make(struct fixture *f, enum ley_family family, const char *matrices
     for (int i = 0; i < B * T; i++) {
         f->tokens[i] = (int32_t)random_between(1, (uint64_t)i, 0, 61);
     }
-    make_net(f, matrices);
+    make_net(f, matrices, RANK);
     disturb(f->net);
     write_base(f);
 }
@@ -157,7 +157,7 @@ static void test_net_goes_on_from_an_adapter(void **state) {
     make(&f, LEY_FAMILY_LLAMA, "q,o,up");
     save(&f, LEY_BLOCK_F32);
     g = f;
-    make_net(&g, "q,o,up");
+    make_net(&g, "q,o,up", RANK);
     const struct ley_weight_source source = random_source(&g.config);
     ASSERT_OK(ley_adapter_open(&adapter, f.adapter, &g.config, &source));
     assert_int_equal(ley_adapter_n_changes(adapter), 6);
@@ -167,8 +167,35 @@ static void test_net_goes_on_from_an_adapter(void **state) {
     assert_memory_equal(got.a, want.a, (size_t)(RANK * want.n_columns) * sizeof *want.a);
     assert_memory_equal(got.b, want.b, (size_t)(RANK * want.n_rows) * sizeof *want.b);
     ley_net_destroy(g.net);
-    make_net(&g, "q,o");
+    make_net(&g, "q,o", RANK);
     ASSERT_FAILS(ley_adapter_give(g.net, adapter), LEY_E_ARGUMENT, "FFN_UP has rank 3");
+    ley_adapter_close(adapter);
+    ley_net_destroy(g.net);
+    ley_net_destroy(f.net);
+}
+
+// More rank, other places to change and another scale: the effective weights stay.
+static void test_rank_grows(void **state) {
+    (void)state;
+    struct fixture f, g;
+    struct ley_adapter *adapter;
+    enum { INPUTS = 64 };
+    float want[INPUTS] = {0}, got[INPUTS] = {0};
+    make(&f, LEY_FAMILY_LLAMA, "q,o,up");
+    save(&f, LEY_BLOCK_F32);
+    g = f;
+    make_net(&g, "q,o,up,down", 2 * RANK + 1);
+    const struct ley_weight_source source = random_source(&g.config);
+    ASSERT_OK(ley_adapter_open(&adapter, f.adapter, &g.config, &source));
+    ASSERT_OK(ley_adapter_give(g.net, adapter));
+    const struct ley_lora low = ley_net_lora_of(f.net, LEY_WEIGHT_FFN_UP, 1);
+    const struct ley_lora high = ley_net_lora_of(g.net, LEY_WEIGHT_FFN_UP, 1);
+    assert_true(low.n_columns <= INPUTS && high.rank > low.rank && high.scale != low.scale);
+    ley_lora_add(want, &low, 2, 1);
+    ley_lora_add(got, &high, 2, 1);
+    for (int64_t i = 0; i < low.n_columns; i++) {
+        assert_true(want[i] != 0 && fabsf(got[i] - want[i]) < 1e-6F * (1 + fabsf(want[i])));
+    }
     ley_adapter_close(adapter);
     ley_net_destroy(g.net);
     ley_net_destroy(f.net);
@@ -255,6 +282,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_net_goes_on_from_an_adapter),
+        cmocka_unit_test(test_rank_grows),
         cmocka_unit_test(test_other_models_are_refused),
         cmocka_unit_test(test_every_allocation_may_fail),
     };
