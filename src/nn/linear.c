@@ -11,7 +11,8 @@
 #include "nn/bf16.h"
 #include "nn/engine_impl.h"
 
-enum { PIECE = 256 }; // values converted at a time
+// PIECE: values converted at a time. SIDE: outputs that lie side by side, where a layout has that.
+enum { PIECE = 256, SIDE = 16 };
 
 struct ley_linear {
     struct ley_engine *engine;       // borrowed
@@ -21,6 +22,7 @@ struct ley_linear {
     float *bias; // (n_out) or NULL
     // [n_in], [n_out] elements; input is dimension 0 of the packed matrix, output dimension 1
     int64_t *in_offset, *out_offset;
+    bool has_pairs; // of bf16 inputs: 2 i + 1 follows 2 i, and outputs lie side by side in SIDEs
     dnnl_memory_t weights_memory, bias_memory;
 };
 
@@ -40,6 +42,18 @@ static int64_t offset_of(const dnnl_memory_desc_t *desc, int dimension, int64_t 
         stride *= size;
     }
     return offset + i * blocking->strides[dimension];
+}
+
+static bool has_pairs(const struct ley_linear *linear) {
+    const struct ley_kernel *kernel = linear->kernel;
+    bool has = linear->engine->dtype == LEY_NN_BF16 && kernel->n_in % 2 == 0;
+    for (int i = 0; has && i < kernel->n_in; i += 2) {
+        has = linear->in_offset[i] % 2 == 0 && linear->in_offset[i + 1] == linear->in_offset[i] + 1;
+    }
+    for (int i = 0; has && i < kernel->n_out; i++) {
+        has = linear->out_offset[i] == linear->out_offset[i / SIDE * SIDE] + i % SIDE * 2;
+    }
+    return has;
 }
 
 // Weights are zeroed by ley_alloc, padding of the layout included: it is multiplied too. On failure
@@ -64,6 +78,7 @@ static enum ley_status allocate(struct ley_linear *linear) {
     for (int i = 0; i < kernel->n_out; i++) {
         linear->out_offset[i] = offset_of(&kernel->weights, 1, i);
     }
+    linear->has_pairs = has_pairs(linear);
     LEY_TRY(ley_dnnl_status(
         dnnl_memory_create(&linear->weights_memory, &kernel->weights, engine, linear->weights),
         "hold weights"));
@@ -113,6 +128,39 @@ void ley_linear_destroy(struct ley_linear *linear) {
     ley_free(linear);
 }
 
+// Stores the inputs x[n_in] of an output at place, two at a time.
+static void scatter_row(struct ley_linear *linear, int64_t place, const float *x) {
+    int n = linear->kernel->n_in;
+    uint16_t *w = (uint16_t *)linear->weights + place, piece[PIECE];
+    for (int first = 0; first < n; first += PIECE) {
+        int n_piece = n - first < PIECE ? n - first : PIECE;
+        ley_bf16_from_float(piece, x + first, (size_t)n_piece);
+        for (int i = 0; i < n_piece; i += 2) {
+            memcpy(w + linear->in_offset[first + i], piece + i, 2 * sizeof *w);
+        }
+    }
+}
+
+// Stores all outputs of two neighbouring inputs at place.
+static void scatter_columns(struct ley_linear *linear, int64_t place, const float *even,
+                            const float *odd) {
+    int n = linear->kernel->n_out;
+    uint16_t *w = (uint16_t *)linear->weights + place, low[PIECE], high[PIECE];
+    for (int first = 0; first < n; first += PIECE) {
+        int n_piece = n - first < PIECE ? n - first : PIECE;
+        ley_bf16_from_float(low, even + first, (size_t)n_piece);
+        ley_bf16_from_float(high, odd + first, (size_t)n_piece);
+        for (int i = 0; i < n_piece; i += SIDE) {
+            int n_side = n_piece - i < SIDE ? n_piece - i : SIDE;
+            uint16_t *to = w + linear->out_offset[first + i];
+            for (int l = 0; l < n_side; l++) {
+                to[2 * l] = low[i + l];
+                to[2 * l + 1] = high[i + l];
+            }
+        }
+    }
+}
+
 // Stores x[n] at place + offset[i], rounded to the format of the weights.
 static void scatter(struct ley_linear *linear, int64_t place, const int64_t *offset, const float *x,
                     int n) {
@@ -140,8 +188,13 @@ void ley_linear_load(struct ley_linear *linear, const float *rows, int64_t first
     LEY_ASSERT(first_row >= 0 && n_rows >= 0 && first_row + n_rows <= linear->kernel->n_out);
 #pragma omp parallel for schedule(static)
     for (int64_t r = 0; r < n_rows; r++) {
-        scatter(linear, linear->out_offset[first_row + r], linear->in_offset,
-                rows + r * linear->kernel->n_in, linear->kernel->n_in);
+        const float *row = rows + r * linear->kernel->n_in;
+        int64_t place = linear->out_offset[first_row + r];
+        if (linear->has_pairs) {
+            scatter_row(linear, place, row);
+        } else {
+            scatter(linear, place, linear->in_offset, row, linear->kernel->n_in);
+        }
     }
 }
 
@@ -150,10 +203,20 @@ void ley_linear_load_columns(struct ley_linear *linear, const float *columns, in
                              int64_t n_columns) {
     LEY_ASSERT(first_column >= 0 && n_columns >= 0 &&
                first_column + n_columns <= linear->kernel->n_in);
+    int n_out = linear->kernel->n_out;
+    bool is_paired = linear->has_pairs && first_column % 2 == 0 && n_columns % 2 == 0;
 #pragma omp parallel for schedule(static)
-    for (int64_t c = 0; c < n_columns; c++) {
-        scatter(linear, linear->in_offset[first_column + c], linear->out_offset,
-                columns + c * linear->kernel->n_out, linear->kernel->n_out);
+    for (int64_t c = 0; c < n_columns; c += 2) {
+        const float *even = columns + c * n_out;
+        const int64_t *place = linear->in_offset + first_column + c;
+        if (is_paired) {
+            scatter_columns(linear, place[0], even, even + n_out);
+            continue;
+        }
+        scatter(linear, place[0], linear->out_offset, even, n_out);
+        if (c + 1 < n_columns) {
+            scatter(linear, place[1], linear->out_offset, even + n_out, n_out);
+        }
     }
 }
 
