@@ -11,6 +11,7 @@
 
 #include "core/assert.h"
 #include "core/memory.h"
+#include "kernel/kernel.h"
 #include "nn/bf16.h"
 #include "nn/engine_impl.h"
 #include "nn/linear.h"
@@ -111,21 +112,20 @@ static enum ley_status get_outer(struct ley_outer **outer, struct ley_engine *en
 }
 
 // One square of dy, turned; a bf16 square is rounded row by row of the result.
-static void turn_tile(void *to, const float *dy, int64_t dy_stride, int64_t n_rows, int64_t row,
-                      int64_t column, int64_t n_columns, bool is_bf16) {
+static void turn_tile(void *to, const struct ley_kernels *kernels, const float *dy,
+                      int64_t dy_stride, int64_t n_rows, int64_t row, int64_t column,
+                      int64_t n_columns, bool is_bf16) {
+    float turned[TILE * TILE];
     int64_t rows = n_rows - row < TILE ? n_rows - row : TILE;
     int64_t columns = n_columns - column < TILE ? n_columns - column : TILE;
+    const float *from = dy + row * dy_stride + column;
+    kernels->turn(&(struct ley_turn){(int)rows, (int)columns, from, dy_stride, turned, TILE});
     for (int64_t c = 0; c < columns; c++) {
-        float turned[TILE];
-        const float *from = dy + row * dy_stride + column + c;
         int64_t place = (column + c) * n_rows + row;
-        for (int64_t r = 0; r < rows; r++) {
-            turned[r] = from[r * dy_stride];
-        }
         if (is_bf16) {
-            ley_bf16_from_float((uint16_t *)to + place, turned, (size_t)rows);
+            ley_bf16_from_float((uint16_t *)to + place, turned + c * TILE, (size_t)rows);
         } else {
-            memcpy((float *)to + place, turned, (size_t)rows * sizeof *turned);
+            memcpy((float *)to + place, turned + c * TILE, (size_t)rows * sizeof *turned);
         }
     }
 }
@@ -136,10 +136,11 @@ static enum ley_status turn(struct ley_engine *engine, const float *dy, int64_t 
     bool is_bf16 = engine->dtype == LEY_NN_BF16;
     size_t bytes = is_bf16 ? sizeof(uint16_t) : sizeof(float);
     LEY_TRY(ley_engine_reserve(&engine->dy, &engine->n_dy, (size_t)(n_rows * n_out) * bytes));
+    const struct ley_kernels *kernels = ley_kernels_select();
 #pragma omp parallel for schedule(static) collapse(2)
     for (int64_t c = 0; c < n_out; c += TILE) {
         for (int64_t r = 0; r < n_rows; r += TILE) {
-            turn_tile(engine->dy, dy, dy_stride, n_rows, r, c, n_out, is_bf16);
+            turn_tile(engine->dy, kernels, dy, dy_stride, n_rows, r, c, n_out, is_bf16);
         }
     }
     return LEY_OK;
