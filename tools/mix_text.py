@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""A text to adapt a model with: pieces of texts in random order, and texts that say things again.
+
+    mix_text.py [--copies MB] [--seed N] [wrapped:|crlf:]FILE=MB... > TEXT
+
+Of each FILE about MB megabytes are taken, in pieces of 8,000 characters that end with a line. wrapped: lines
+of a paragraph are joined, as old books need; crlf: lines end with a carriage return, as in some files of
+WikiText. --copies: so many megabytes more of passages of the same texts, half of which come again a little
+later, of blocks said twice and of random words, listed two to four times: to go on with what was said is what
+attention on a chip unlearns first, and what most texts ask for too seldom to learn it again. Standard
+library only; the same seed gives the same text.
+"""
+import argparse
+import random
+import re
+import sys
+
+END = "<|endoftext|>"
+PIECE, COPY, LIST = 8000, 5500, 4500  # characters of a text
+
+
+def documents(path, kind):
+    with open(path, encoding="utf-8", errors="ignore", newline="") as file:
+        text = file.read().replace("\r", "")
+    for document in text.split(END):
+        document = document.strip("\n")
+        if kind == "wrapped":
+            document = re.sub(r"(?<!\n)\n(?!\n)", " ", document)
+        if document:
+            yield document
+
+
+def pieces(path, kind, n, draw):
+    found = []
+    for document in documents(path, kind):
+        at = 0
+        while at < len(document):
+            end = document.find("\n", at + PIECE)
+            end = len(document) if end < 0 else end
+            found.append(document[at:end].strip("\n"))
+            at = end
+    draw.shuffle(found)
+    taken, size = [], 0
+    for piece in found:
+        if size >= n:
+            break
+        size += len(piece)
+        taken.append(piece.replace("\n", "\r\n") + "\r\n" if kind == "crlf" else piece)
+    return taken
+
+
+def said_again(passages, draw):
+    """Passages, of which about half were among the last four new ones."""
+    out, new = [], []
+    while sum(map(len, out)) < COPY:
+        if new and draw.random() < 0.45:
+            out.append(draw.choice(new[-4:]))
+        else:
+            new.append(draw.choice(passages))
+            out.append(new[-1])
+    return draw.choice(["\n\n", "\r\n", "\n"]).join(out)
+
+
+def lists(words, draw):
+    out, size = [], 0
+    while size < LIST:
+        some = draw.choice([" ", " ", " ", ", ", "\n"]).join(draw.choices(words, k=draw.randint(8, 120)))
+        out.append(draw.choice(["\n\n", "\n", " "]).join([some] * draw.randint(2, 4)))
+        size += len(out[-1])
+    return "\n\n".join(out)
+
+
+def copies(texts, n, draw):
+    lines = [line for text in texts for line in re.split(r"[\r\n]+", text)]
+    passages = [line for line in lines if 150 < len(line) < 2500]
+    words = sorted({word for text in texts for word in re.findall(r"[A-Za-z][a-z]{2,9}", text[:1500])})
+    if not passages or not words:
+        sys.exit("mix_text.py: no passages of 150 to 2,500 characters in these texts: are lines wrapped?")
+    out, size = [], 0
+    while size < n:
+        kind = draw.random()
+        if kind < 0.5:
+            out.append(said_again(passages, draw))
+        elif kind < 0.8:
+            out.append(lists(words, draw))
+        else:
+            block = "\n\n".join(draw.choices(passages, k=draw.randint(2, 4)))
+            out.append(block + "\n\n" + block)
+        size += len(out[-1])
+    return out
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--copies", type=float, default=0, metavar="MB", help="texts that say things again (0)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("texts", nargs="+", metavar="[KIND:]FILE=MB")
+    options = parser.parse_args()
+    draw = random.Random(options.seed)
+    texts = []
+    for name in options.texts:
+        match = re.fullmatch(r"(?:(wrapped|crlf):)?(.+)=([0-9.]+)", name)
+        if not match:
+            sys.exit(f"mix_text.py: '{name}' is not [wrapped:|crlf:]FILE=MB")
+        texts += pieces(match[2], match[1], 1e6 * float(match[3]), draw)
+    texts += copies(texts, 1e6 * options.copies, draw) if options.copies else []
+    draw.shuffle(texts)
+    sys.stdout.reconfigure(newline="")
+    sys.stdout.write((END + "\n").join(texts) + END + "\n")
+
+
+main()
