@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A text to adapt a model with: pieces of texts in random order, and texts that say things again.
 
-    mix_text.py [--copies MB] [--seed N] [wrapped:|crlf:]FILE=MB... > TEXT
+    mix_text.py [--copies MB [--span N]] [--seed N] [wrapped:|crlf:]FILE=MB... > TEXT
 
 Of each FILE about MB megabytes are taken, in pieces of 8,000 characters that end with a line. wrapped: lines
 of a paragraph are joined, as old books need; crlf: lines end with a carriage return, as in some files of
@@ -16,12 +16,16 @@ import re
 import sys
 
 END = "<|endoftext|>"
-PIECE, COPY, LIST = 8000, 5500, 4500  # characters of a text
+PIECE = 8000  # characters of a text
 
 
 def documents(path, kind):
-    with open(path, encoding="utf-8", errors="ignore", newline="") as file:
-        text = file.read().replace("\r", "")
+    try:
+        with open(path, encoding="utf-8", errors="ignore", newline="") as file:
+            text = file.read().replace("\r", "")
+    except OSError as error:
+        sys.stderr.write(f"mix_text.py: cannot read {path}: {error.strerror}\n")
+        sys.exit(2)
     for document in text.split(END):
         document = document.strip("\n")
         if kind == "wrapped":
@@ -49,10 +53,10 @@ def pieces(path, kind, n, draw):
     return taken
 
 
-def said_again(passages, draw):
+def said_again(passages, span, draw):
     """Passages, of which about half were among the last four new ones."""
     out, new = [], []
-    while sum(map(len, out)) < COPY:
+    while sum(map(len, out)) < span:
         if new and draw.random() < 0.45:
             out.append(draw.choice(new[-4:]))
         else:
@@ -61,28 +65,33 @@ def said_again(passages, draw):
     return draw.choice(["\n\n", "\r\n", "\n"]).join(out)
 
 
-def lists(words, draw):
+def lists(words, span, draw):
     out, size = [], 0
-    while size < LIST:
-        some = draw.choice([" ", " ", " ", ", ", "\n"]).join(draw.choices(words, k=draw.randint(8, 120)))
+    while size < 0.8 * span:
+        k = draw.randint(8, max(9, span // 45))
+        some = draw.choice([" ", " ", " ", ", ", "\n"]).join(draw.choices(words, k=k))
         out.append(draw.choice(["\n\n", "\n", " "]).join([some] * draw.randint(2, 4)))
         size += len(out[-1])
     return "\n\n".join(out)
 
 
-def copies(texts, n, draw):
+def copies(texts, n, span, draw):
+    """Texts that say things again; their passages are lines, or sentences where lines are too long."""
     lines = [line for text in texts for line in re.split(r"[\r\n]+", text)]
-    passages = [line for line in lines if 150 < len(line) < 2500]
+    least, most = span // 36, span // 2
+    if span < 3000:
+        lines = [sentence for line in lines for sentence in re.split(r"(?<=[.!?]) (?=[A-Z\"“])", line)]
+    passages = [line for line in lines if least < len(line) < most]
     words = sorted({word for text in texts for word in re.findall(r"[A-Za-z][a-z]{2,9}", text[:1500])})
     if not passages or not words:
-        sys.exit("mix_text.py: no passages of 150 to 2,500 characters in these texts: are lines wrapped?")
+        sys.exit(f"mix_text.py: no passages of {least} to {most} characters in these texts: are lines wrapped?")
     out, size = [], 0
     while size < n:
         kind = draw.random()
         if kind < 0.5:
-            out.append(said_again(passages, draw))
+            out.append(said_again(passages, span, draw))
         elif kind < 0.8:
-            out.append(lists(words, draw))
+            out.append(lists(words, span, draw))
         else:
             block = "\n\n".join(draw.choices(passages, k=draw.randint(2, 4)))
             out.append(block + "\n\n" + block)
@@ -93,6 +102,7 @@ def copies(texts, n, draw):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--copies", type=float, default=0, metavar="MB", help="texts that say things again (0)")
+    parser.add_argument("--span", type=int, default=5500, metavar="N", help="characters of each (5500)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("texts", nargs="+", metavar="[KIND:]FILE=MB")
     options = parser.parse_args()
@@ -103,7 +113,7 @@ def main():
         if not match:
             sys.exit(f"mix_text.py: '{name}' is not [wrapped:|crlf:]FILE=MB")
         texts += pieces(match[2], match[1], 1e6 * float(match[3]), draw)
-    texts += copies(texts, 1e6 * options.copies, draw) if options.copies else []
+    texts += copies(texts, 1e6 * options.copies, options.span, draw) if options.copies else []
     draw.shuffle(texts)
     sys.stdout.reconfigure(newline="")
     sys.stdout.write((END + "\n").join(texts) + END + "\n")

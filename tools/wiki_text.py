@@ -31,18 +31,22 @@ def articles(path):
                 node.clear()
 
 
+def one_line(text):
+    return " ".join(mwparserfromhell.parse(text).strip_code().split())
+
+
 def paragraphs(text):
     """(level, text) of each: 0 for a paragraph, 2 and more for a heading."""
     text = re.sub(r"(?s)<!--.*?-->|<ref[^>/]*/>|<ref.*?</ref>|<math.*?</math>|\{\|.*?\n\|\}", "", text)
     text = re.sub(r"\[\[(File|Image|Category|[a-z-]{2,12}):(?:[^\[\]]|\[\[[^\[\]]*\]\])*\]\]", "", text)
-    text = re.sub(r"(?m)^(={2,6})(.+?)\1\s*$", lambda m: f"\n\ue000{len(m[1])}{m[2].strip()}\n", text)
-    for line in mwparserfromhell.parse(text).strip_code().split("\n"):
-        level = 0
-        if line.startswith("\ue000"):
-            level, line = int(line[1]), line[2:]
-        line = line.strip(" \t*#:;")
-        if line:
-            yield level, line
+    parts = re.split(r"(?m)^(={2,6})(.+?)\1[ \t]*$", text)  # text, then mark, heading, text again and again
+    for i in range(0, len(parts), 3):
+        if i:
+            yield len(parts[i - 2]), one_line(parts[i - 1])
+        for line in mwparserfromhell.parse(parts[i]).strip_code().split("\n"):
+            line = line.strip(" \t*#:;")
+            if line:
+                yield 0, line
 
 
 def plain(title, lines):
