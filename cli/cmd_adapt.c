@@ -223,6 +223,11 @@ static enum ley_status learn(struct adapt *adapt) {
 
 // ---- what was learned
 
+// How the scalers came about.
+static const char *origin_of(const struct adapt *adapt) {
+    return adapt->has[TRANSFER] || adapt->has[DISTIL] ? "adapted" : "matched";
+}
+
 static enum ley_status save_model(struct adapt *adapt, const char *hardware) {
     const struct adapt_options *o = adapt->options;
     const struct ley_scaler_set *like = &adapt->language.scalers;
@@ -232,7 +237,7 @@ static enum ley_status save_model(struct adapt *adapt, const char *hardware) {
     const struct ley_model_update update = {.weights = ley_net_weights(adapt->net),
                                             .scalers = &set,
                                             .hardware = {hardware, strlen(hardware)},
-                                            .origin = "adapted"};
+                                            .origin = origin_of(adapt)};
     ley_model_file_update(adapt->language.file, &update);
     enum ley_status status = training_write_model(o->out, adapt->language.file,
                                                   adapt->language.file, o->type ? o->type : "bf16");
@@ -247,7 +252,7 @@ static enum ley_status save(struct adapt *adapt) {
     bool is_whole = o->merge || adapt->learns == ALL;
     LEY_TRY(training_type(&type, o->type ? o->type : "f16"));
     LEY_TRY(language_describe(&hardware, &adapt->language.hardware));
-    const struct ley_adapter_facts facts = {hardware, "adapted", type};
+    const struct ley_adapter_facts facts = {hardware, origin_of(adapt), type};
     enum ley_status status =
         is_whole ? save_model(adapt, hardware) : ley_adapter_save(o->out, adapt->net, &facts);
     ley_free(hardware);

@@ -54,7 +54,7 @@ struct language {
     bool is_digital;
     struct ley_hardware hardware;  // when analog
     struct ley_scaler_set scalers; // when analog
-    const char *scaler_origin;     // "adapted", "calibrated", "calibrated now"; digital: "none"
+    const char *scaler_origin;     // how they came about; digital: "none"
     // wall time of the steps before the run
     double load_s, calibrate_s;
 };

@@ -36,6 +36,7 @@ enum ley_status training_check(const struct training_options *o, const char *out
         {"ctx", o->ctx, 2, 1 << 20},
         {"batch", o->batch, 1, 1 << 20},
         {"pass", o->pass, 1, 1 << 20},
+        {"parts", o->parts, 1, 1 << 20},
         {"warm-up", o->warm_up, -1, 1 << 30},
         {"validate", o->validate_every, 0, 1 << 30},
         {"validation", o->n_validation, 0, 1 << 20},
@@ -54,6 +55,9 @@ enum ley_status training_check(const struct training_options *o, const char *out
             return ley_fail(LEY_E_ARGUMENT, "--%s is %d, must be %d..%d", ranges[i].name,
                             ranges[i].value, ranges[i].low, ranges[i].high);
         }
+    }
+    if (o->ctx % o->parts != 0) {
+        return ley_fail(LEY_E_ARGUMENT, "--parts %d does not divide --ctx %d", o->parts, o->ctx);
     }
     if (o->rate < 0 || o->norm < 0 || o->decay < 0 || o->minutes < 0 || o->validation_part < 0 ||
         o->validation_part > 0.9) {
@@ -171,6 +175,7 @@ static struct ley_run_options run_options(const struct training *training, const
         .n_steps = n_steps,
         .n_windows = pass,
         .n_passes = o->batch / pass,
+        .n_parts = o->parts,
         .schedule = {rate, last_rate, warm_up < n_steps ? warm_up : n_steps, n_steps},
         .constants = {0.9, 0.95, 1e-8, o->decay},
         .most_norm = o->norm,
@@ -200,6 +205,7 @@ static char *describe(const struct training *training, const struct ley_model_co
     cJSON_AddNumberToObject(options, "tokens", o->tokens);
     cJSON_AddNumberToObject(options, "ctx", o->ctx);
     cJSON_AddNumberToObject(options, "batch", o->batch);
+    cJSON_AddNumberToObject(options, "parts", o->parts);
     if (o->rate > 0) {
         cJSON_AddNumberToObject(options, "lr", o->rate); // else each stage has its own
     }

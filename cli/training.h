@@ -4,14 +4,14 @@
 
 struct training_options {
     const char *data, *cache, *log, *recompute;
-    int tokens, ctx, batch, pass, warm_up, validate_every, n_validation, seed;
+    int tokens, ctx, batch, pass, parts, warm_up, validate_every, n_validation, seed;
     double rate, last_rate, norm, decay, minutes, validation_part;
     bool resume, joins_lines;
 };
 
 #define TRAINING_DEFAULTS                                                                          \
     {                                                                                              \
-        .tokens = 1000000, .ctx = 256, .batch = 16, .pass = 4, .warm_up = -1,                      \
+        .tokens = 1000000, .ctx = 256, .batch = 16, .pass = 4, .parts = 1, .warm_up = -1,          \
         .validate_every = 50, .n_validation = 16, .last_rate = -1, .norm = 1, .decay = 0.1,        \
         .minutes = 10, .validation_part = 0.02, .recompute = "auto"                                \
     }
@@ -27,6 +27,12 @@ struct training_options {
         {"ctx", 'c', OPTION_INT, &(o).ctx, "T", "tokens of a window (256)"},                       \
         {"batch", 'b', OPTION_INT, &(o).batch, "B", "windows of a step (16)"},                     \
         {"pass", 0, OPTION_INT, &(o).pass, "B", "windows at a time, for less memory (4)"},         \
+        {"parts",                                                                                  \
+         0,                                                                                        \
+         OPTION_INT,                                                                               \
+         &(o).parts,                                                                               \
+         "N",                                                                                      \
+         "every second pass reads windows in N parts, each alone: short contexts too (1)"},        \
         {"recompute",                                                                              \
          0,                                                                                        \
          OPTION_TEXT,                                                                              \

@@ -14,7 +14,7 @@ import re
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MODEL = "smollm2-135m-instruct"
 TASKS = ["arc_easy", "arc_challenge", "winogrande", "hellaswag", "lambada_openai", "piqa"]
-NAMES = {"none": "digital", "calibrated now": "mapped", "calibrated": "mapped", "adapted": "adapted"}
+NAMES = {"none": "digital", "calibrated now": "mapped", "calibrated": "mapped", "matched": "matched", "adapted": "adapted"}
 # As the paper states them (S6.3): average accuracy [%], perplexity. It names no metric for an average.
 PAPER = [("GPT-2 124M, public (the paper)", 43.02, 36.26), ("GPT-2, trained by the authors (the paper)", 41.46, 43.82)]
 
@@ -30,7 +30,7 @@ def load():
                 row["results"].update(run["results"])
                 row["samples"].update(run["n-samples"])
                 row["parts"].append(run)
-    order = ["digital", "mapped", "adapted"]
+    order = ["digital", "mapped", "matched", "adapted"]
     return dict(sorted(rows.items(), key=lambda item: (order.index(item[0][0]), item[0][1] != "paper-linear")))
 
 

@@ -37,7 +37,7 @@ struct ley_weight_source ley_adapter_source(struct ley_adapter *adapter);
 
 // What is written besides the changes of a net.
 struct ley_adapter_facts {
-    const char *hardware, *origin;     // YAML; "adapted". Of a net on a chip, else unused
+    const char *hardware, *origin;     // YAML; "adapted", "matched". Of a net on a chip, else unused
     const struct ley_block_type *type; // F32, F16 or BF16
 };
 

@@ -61,7 +61,7 @@ struct ley_model_update {
     struct ley_weight_source weights;     // of the same shapes; `has` NULL: those of the file
     const struct ley_scaler_set *scalers; // NULL: those of the file
     struct ley_string hardware;           // YAML, with scalers
-    const char *origin;                   // "adapted", with scalers
+    const char *origin;                   // "adapted", "matched"; with scalers
 };
 
 // Replaces weights and scalers, for a conversion of what was learned. Not after an adapter

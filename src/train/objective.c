@@ -17,7 +17,8 @@ static void teacher_logits(void *context, float *logits, int64_t first_row, int6
     ley_session_logits(logits, objective->session, first_row, n_rows);
 }
 
-// A session has a fixed number of sequences; batches change theirs at the end of a validation.
+// A session has a fixed number of sequences; batches change theirs at the end of a validation,
+// and where windows are read in parts.
 static enum ley_status run_teacher(struct ley_net_objective *objective,
                                    const struct ley_batch *batch) {
     const struct ley_feed feed = {.logits = LEY_LOGITS_NONE};

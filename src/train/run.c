@@ -65,6 +65,7 @@ enum ley_status ley_run_create(struct ley_run **run, struct ley_net *net,
                                const struct ley_run_options *options) {
     *run = NULL;
     LEY_ASSERT(options->n_windows >= 1 && options->n_passes >= 1);
+    LEY_ASSERT(options->n_parts <= 1 || windows->n_context % options->n_parts == 0);
     struct ley_run *made = ley_alloc(1, sizeof *made);
     if (!made) {
         return ley_fail_memory("a run", 1, sizeof *made);
@@ -117,21 +118,29 @@ static struct ley_run_report report_of(const struct ley_run *run, const struct l
     };
 }
 
+// In how many parts windows of a pass are read, where `number` is its first window: parts lie
+// as windows of their own would, so nothing moves.
+static int64_t parts_of(const struct ley_run_options *options, int64_t number) {
+    bool is_cut = options->n_parts > 1 && number / options->n_windows % 2 == 1;
+    return is_cut ? options->n_parts : 1;
+}
+
 // Gradients of all passes of the next step.
 static enum ley_status sum_gradients(struct ley_costs *sum, struct ley_run *run) {
     const struct ley_run_options *o = &run->options;
     int64_t T = run->windows.n_context, number = run->state.n_windows;
-    const struct ley_batch batch = {
+    struct ley_batch batch = {
         .tokens = run->tokens,
         .targets = run->targets,
-        .n_batch = o->n_windows,
-        .n_tokens = T,
         .n_counted = o->n_windows * o->n_passes * T,
     };
     *sum = (struct ley_costs){.cost = 0};
     ley_gradient_clear(ley_net_parameters(run->net));
     for (int64_t pass = 0; pass < o->n_passes; pass++) {
         struct ley_costs part;
+        int64_t n_parts = parts_of(o, number);
+        batch.n_batch = o->n_windows * n_parts;
+        batch.n_tokens = T / n_parts;
         for (int64_t b = 0; b < o->n_windows; b++) {
             ley_windows_train(run->tokens + b * T, run->targets + b * T, &run->windows, number++);
         }

@@ -23,6 +23,7 @@ struct ley_run;
 struct ley_run_options {
     int64_t n_steps;             // where the run ends
     int64_t n_windows, n_passes; // windows of a pass (B), passes of a step
+    int64_t n_parts; // every second pass reads windows in so many parts, each alone; 0, 1: whole
     struct ley_schedule schedule;
     struct ley_adamw_constants constants;
     double most_norm;          // gradients are scaled down to it; 0: never

@@ -66,6 +66,9 @@ check "scalers only" adapt s.gguf --train scalers --method distil
 check "scalers only run" "$LEYDEN" run -m "$model" --adapter s.gguf $chip -p hell -n 4 --temp 0
 check "all weights" adapt all.gguf --train all --method transfer,distil
 check "a whole model" "$LEYDEN" info all.gguf
+check "short contexts too" adapt p.gguf --parts 4 --pass 2
+cmp -s p.gguf a.gguf && { echo "FAILED: --parts does nothing"; failures=$((failures + 1)); }
+expect 2 "does not divide --ctx 16" adapt x.gguf --parts 3
 check "feed-forward too" adapt f.gguf --lora all --method distil --ce 0.5
 check "from another adapter" adapt a2.gguf --adapter a.gguf --method distil
 check "with more rank" adapt a3.gguf --adapter a.gguf --method distil --rank 3
@@ -84,6 +87,8 @@ same "the same text gives another adapter" self.gguf self2.gguf
     --tokens 512 --ctx 16 --batch 8 --rank 2 --dtype f32 >stdout.txt 2>stderr.txt
 check "match" adapt match.gguf --adapter lin.gguf --method match
 grep -q "^match .*iterations" stdout.txt || { echo "FAILED: no match: $(cat stdout.txt)"; failures=$((failures + 1)); }
+check "run matched" "$LEYDEN" run -m "$model" --adapter match.gguf $chip -p hell -n 4 --temp 0
+grep -q "scalers    matched" stderr.txt || { echo "FAILED: scalers are not called matched"; failures=$((failures + 1)); }
 expect 2 "needs a model with scalers of another chip" adapt x.gguf --method match
 
 expect 2 "made for another model" "$LEYDEN" run -m "$other" --adapter a.gguf $chip -p hell

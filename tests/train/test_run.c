@@ -72,6 +72,7 @@ static void make(struct fixture *f, bool is_analog) {
         .n_steps = STEPS,
         .n_windows = 2,
         .n_passes = 2,
+        .n_parts = is_analog ? 4 : 1,
         .schedule = {.highest = 1e-2, .lowest = 1e-3, .n_warm_up = 2, .n_steps = STEPS},
         .constants = {0.9, 0.95, 1e-8, 0.1},
         .most_norm = 1,
@@ -148,6 +149,44 @@ static void test_it_learns(void **state) {
     print_message("loss %.3f to %.3f\n", f.report[0].cost, f.report[23].cost);
     assert_true(f.report[23].cost < 0.5 * f.report[0].cost);
     assert_int_equal(ley_run_state(f.run)->n_tokens, 24 * 4 * T);
+    finish(&f);
+}
+
+// An objective that checks what it is given: pass 1 of two whole windows, pass 2 of eight quarters.
+struct checking {
+    struct ley_objective good;
+    const struct ley_windows *windows;
+    int n_passes;
+};
+
+static enum ley_status run_checking(void *context, struct ley_costs *costs,
+                                    const struct ley_batch *batch, bool is_backward) {
+    struct checking *checking = context;
+    int32_t tokens[2 * T], targets[2 * T];
+    assert_true(is_backward);
+    for (int b = 0; b < 2; b++) {
+        ley_windows_train(tokens + b * T, targets + b * T, checking->windows,
+                          2 * checking->n_passes + b);
+    }
+    bool is_whole = checking->n_passes++ % 2 == 0;
+    assert_int_equal(batch->n_batch, is_whole ? 2 : 8);
+    assert_int_equal(batch->n_tokens, is_whole ? T : T / 4);
+    assert_int_equal(batch->n_counted, 4 * T);
+    assert_memory_equal(batch->tokens, tokens, sizeof tokens);
+    assert_memory_equal(batch->targets, targets, sizeof targets);
+    return checking->good.run(checking->good.context, costs, batch, is_backward);
+}
+
+static void test_every_second_pass_in_parts(void **state) {
+    (void)state;
+    struct fixture f;
+    make(&f, true);
+    f.options.validate_every = f.options.n_validation = 0;
+    struct checking checking = {f.objective, &f.windows, 0};
+    f.objective = (struct ley_objective){run_checking, &checking};
+    ASSERT_OK(go(&f));
+    assert_int_equal(checking.n_passes, 2 * STEPS);
+    assert_int_equal(ley_run_state(f.run)->n_tokens, STEPS * 4 * T);
     finish(&f);
 }
 
@@ -312,6 +351,7 @@ int main(void) {
         cmocka_unit_test(test_log_begins_with_what_the_run_is),
         cmocka_unit_test(test_resumed_run_is_the_same),
         cmocka_unit_test(test_it_learns),
+        cmocka_unit_test(test_every_second_pass_in_parts),
         cmocka_unit_test(test_no_number_stops),
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_wrong_checkpoints),
