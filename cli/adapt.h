@@ -12,7 +12,7 @@ struct adapt_options {
     struct training_options training;
     const char *out, *method, *learns, *matrices, *type, *keys;
     int rank, transfer_tokens;
-    double scaler_rate, alpha, cross_entropy, divergence, temperature;
+    double scaler_rate, alpha, cross_entropy, divergence, temperature, hidden;
     bool merge;
 };
 

@@ -74,10 +74,11 @@ static enum ley_status check(struct adapt *adapt) {
         return ley_fail(LEY_E_ARGUMENT, "--rank must be 1..4096, --alpha, --scaler-lr and "
                                         "--transfer-tokens 0 or more");
     }
-    if (o->cross_entropy < 0 || o->divergence < 0 || o->temperature <= 0 ||
+    if (o->cross_entropy < 0 || o->divergence < 0 || o->hidden < 0 || o->temperature <= 0 ||
         (o->cross_entropy == 0 && o->divergence == 0)) {
         return ley_fail(LEY_E_ARGUMENT,
-                        "--ce and --kl must be 0 or more and not both 0, --temperature above 0");
+                        "--ce, --kl and --hidden must be 0 or more, --ce and --kl not both 0, "
+                        "--temperature above 0");
     }
     if (strcmp(o->language.hw.name, "digital") == 0) {
         return ley_fail(LEY_E_ARGUMENT, "--hw digital: there is nothing to adapt to");
@@ -203,7 +204,8 @@ static enum ley_status learn(struct adapt *adapt) {
     struct ley_net_objective distil = {
         .net = adapt->net,
         .weights = {o->cross_entropy, o->divergence, o->temperature},
-        .teacher = o->divergence > 0 ? adapt->language.model : NULL,
+        .hidden_weight = o->hidden,
+        .teacher = o->divergence > 0 || o->hidden > 0 ? adapt->language.model : NULL,
     };
     const struct ley_objective objectives[N_STAGES] = {
         [TRANSFER] = ley_transfer_objective(&transfer), [DISTIL] = ley_net_objective(&distil)};
@@ -337,6 +339,8 @@ int cmd_adapt(int argc, char **argv) {
         {"kl", 0, OPTION_REAL, &o.divergence, "X", "distil: weight of the teacher (1)"},
         {"ce", 0, OPTION_REAL, &o.cross_entropy, "X", "distil: weight of the text (0)"},
         {"temperature", 0, OPTION_REAL, &o.temperature, "X", "distil: of both distributions (1)"},
+        {"hidden", 0, OPTION_REAL, &o.hidden, "X",
+         "distil: weight of the teacher's hidden states, layer by layer (0)"},
         {"scaler-lr", 0, OPTION_REAL, &o.scaler_rate, "X",
          "highest rate of scalers: share of a slope (0.05, 0.01)"},
         {"keys", 0, OPTION_TEXT, &o.keys, "FORM",

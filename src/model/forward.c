@@ -50,9 +50,13 @@ static void embed(struct ley_session *session, const int32_t *tokens, int64_t n_
 static enum ley_status run(struct ley_session *session, const int32_t *tokens, int64_t n_tokens,
                            const struct ley_feed *feed, struct pace *pace) {
     const struct ley_progress *progress = feed->progress;
+    int64_t n = session->n_batch * n_tokens * session->model->config.d_model;
     embed(session, tokens, n_tokens);
     for (int l = 0; l < session->model->config.n_layers; l++) {
         LEY_TRY(ley_layer_forward(session, l, n_tokens, feed));
+        if (feed->hidden) {
+            memcpy(feed->hidden + l * n, session->a.x, (size_t)n * sizeof *feed->hidden);
+        }
         pace->n_done++;
         if (progress && !progress->report(progress->context, pace->n_done, pace->n_total)) {
             return ley_fail(LEY_E_INTERRUPTED, "stopped on request");
@@ -172,6 +176,7 @@ enum ley_status ley_session_feed(float *logits, struct ley_session *session, con
     // Parallel needs an empty past (or a single token): in a longer feed later tokens would have to
     // see caches that earlier ones have yet to fill.
     bool is_sequence = session->n_tokens == 0 || n_tokens == 1;
+    LEY_ASSERT(is_sequence || !feed->hidden);
     LEY_TRY(ley_session_reserve(session, is_sequence ? n_tokens : 1));
     return is_sequence ? feed_parallel(logits, session, tokens, n_tokens, feed)
                        : feed_steps(logits, session, tokens, n_tokens, feed);

@@ -36,10 +36,12 @@ struct ley_attention_pass {
     void *context; // borrowed
 };
 
-// Who shows a net what to say: logits (n_rows, V) of rows first_row and on, b * T + t, of the batch
-// that is being learned.
+// Who shows a net what to say, of the batch that is being learned: logits (n_rows, V) of rows
+// first_row and on, b * T + t; and the hidden states (B * T, C) after a layer, its residual stream.
+// NULL: does not show them.
 struct ley_teacher {
     void (*logits)(void *context, float *logits, int64_t first_row, int64_t n_rows);
+    const float *(*hidden)(void *context, int layer);
     void *context;
 };
 
@@ -48,14 +50,16 @@ struct ley_batch {
     int64_t n_batch, n_tokens;       // B, T
     // Of the mean over rows that count; all zero: cross entropy alone.
     struct ley_loss_weights weights;
-    const struct ley_teacher *teacher; // needed when weights.divergence is not 0; else NULL
+    double hidden_weight;              // of what is missed of the teacher's hidden states (M28)
+    const struct ley_teacher *teacher; // needed when it or weights.divergence is not 0; else NULL
     // Rows that the mean is over when several batches make one step; 0: those of this batch.
     int64_t n_counted;
 };
 
-// Sums over rows that count, in nats and without weights.
+// Sums over rows that count, without weights.
 struct ley_batch_loss {
-    double nll, divergence;
+    double nll, divergence; // nats
+    double hidden; // share of the power of hidden states that is missed, the same for each row
     int64_t n_rows;
 };
 

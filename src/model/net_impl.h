@@ -41,6 +41,7 @@ struct ley_net_activations {
     double *statistics;      // (R, 2)
     float *scores;           // scratch of softmax
     float *logits, *teacher; // (n_loss_rows, V)
+    double *hidden;          // [L][2][C] and [L]: sums of net_hidden.c
 };
 
 // Matrices of a layer that are computed as one, and the output matrix.
@@ -106,6 +107,15 @@ LEY_MUST_CHECK enum ley_status ley_net_prepare(struct ley_net *net, const struct
 
 // Embeddings of a batch to the front of net->a.x, and the angles of its positions.
 void ley_net_embed(struct ley_net *net, const struct ley_batch *batch);
+
+// After a forward pass: the share of the power of the teacher's hidden states that those of the net
+// miss, mean over their components and layers (M28).
+double ley_net_hidden_missed(const struct ley_net *net, const struct ley_teacher *teacher);
+
+// After that: adds to net->a.dx, the gradient by the output of layer l, what this share times
+// `weight` has by it.
+void ley_net_hidden_backward(struct ley_net *net, const struct ley_teacher *teacher, int l,
+                             double weight);
 
 // What layer l computes on its way, of the batch that runs.
 static inline struct ley_net_inside *ley_net_inside(const struct ley_net *net, int l) {

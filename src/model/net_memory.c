@@ -71,6 +71,7 @@ static size_t lay_out(struct ley_net_activations *a, const struct ley_net *net, 
     lay_out_rows(a, net, block, &at);
     a->turn = cut(block, &at, net->model->rotary ? a->n_tokens * config->rope_dim : 0);
     a->statistics = (double *)(void *)cut(block, &at, 2 * 2 * R); // two floats make a double
+    a->hidden = (double *)(void *)cut(block, &at, 2 * config->n_layers * (2 * C + 1));
     a->scores = cut(block, &at, score_floats(net, a->n_tokens, a->n_threads));
     a->logits = cut(block, &at, n_logits);
     a->teacher = cut(block, &at, n_logits);

@@ -22,8 +22,11 @@ static enum ley_status check(const struct ley_net *net, const struct ley_batch *
                             (int)batch->tokens[i], (int)batch->targets[i], config->n_vocab - 1);
         }
     }
-    if (batch->weights.divergence != 0 && !batch->teacher) {
+    if (batch->weights.divergence != 0 && !(batch->teacher && batch->teacher->logits)) {
         return ley_fail(LEY_E_ARGUMENT, "a divergence needs a teacher");
+    }
+    if (batch->hidden_weight != 0 && (!batch->teacher || !batch->teacher->hidden)) {
+        return ley_fail(LEY_E_ARGUMENT, "hidden states need a teacher that shows its own");
     }
     return LEY_OK;
 }
@@ -98,7 +101,8 @@ static enum ley_status run_head(struct ley_batch_loss *loss, struct ley_net *net
     int64_t C = model->config.d_model, n_rows = batch->n_batch * batch->n_tokens;
     const struct ley_stack output = ley_net_stack(net, LEY_STACK_OUTPUT, 0);
     const struct ley_loss_weights weights = mean_weights(batch, loss->n_rows);
-    const struct ley_teacher *teacher = batch->teacher;
+    const struct ley_teacher *teacher =
+        batch->teacher && batch->teacher->logits ? batch->teacher : NULL;
     ley_norm_forward(a->h, a->x + model->config.n_layers * n_rows * C, model, &model->final_norm,
                      n_rows);
     for (int64_t r = 0; r < n_rows; r += net->n_loss_rows) {
@@ -134,17 +138,28 @@ static void embed_backward(struct ley_net *net, const struct ley_batch *batch) {
     }
 }
 
+// The weight of what is missed of hidden states, for the mean over the rows of a whole step.
+static double hidden_weight(const struct ley_batch *batch, int64_t n_counted) {
+    double n = (double)(batch->n_counted > 0 ? batch->n_counted : n_counted);
+    return n > 0 ? batch->hidden_weight * (double)n_counted / n : 0;
+}
+
 // A layer whose inside was not kept is computed again from its input, then taken back; of the last
 // one it still stands. Its output goes where the input of the next one stood, which nobody needs
 // any more: the same values.
-static enum ley_status run_backward(struct ley_net *net, const struct ley_batch *batch) {
+static enum ley_status run_backward(struct ley_net *net, const struct ley_batch *batch,
+                                    int64_t n_counted) {
     const struct ley_model *model = net->model;
     const struct ley_net_activations *a = &net->a;
     int64_t n = batch->n_batch * batch->n_tokens * model->config.d_model;
+    double weight = hidden_weight(batch, n_counted);
     memset(a->dx, 0, (size_t)n * sizeof *a->dx);
     ley_net_norm_backward(a->dx, net, &model->final_norm, LEY_WEIGHT_FINAL_NORM, 0, a->dh,
                           a->x + model->config.n_layers * n, batch->n_batch * batch->n_tokens);
     for (int l = model->config.n_layers - 1; l >= 0; l--) {
+        if (weight != 0) {
+            ley_net_hidden_backward(net, batch->teacher, l, weight);
+        }
         if (!a->keeps && l < model->config.n_layers - 1) {
             LEY_TRY(ley_net_layer_forward(a->x + (l + 1) * n, net, l, a->x + l * n));
         }
@@ -159,8 +174,11 @@ static enum ley_status run(struct ley_batch_loss *loss, struct ley_net *net,
     LEY_TRY(ley_net_prepare(net, batch, is_backward));
     *loss = (struct ley_batch_loss){.n_rows = count_rows(batch)};
     LEY_TRY(run_forward(net, batch));
+    if (batch->hidden_weight != 0) {
+        loss->hidden = (double)loss->n_rows * ley_net_hidden_missed(net, batch->teacher);
+    }
     LEY_TRY(run_head(loss, net, batch, is_backward));
-    return is_backward ? run_backward(net, batch) : LEY_OK;
+    return is_backward ? run_backward(net, batch, loss->n_rows) : LEY_OK;
 }
 
 enum ley_status ley_net_loss(struct ley_batch_loss *loss, struct ley_net *net,

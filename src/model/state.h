@@ -51,6 +51,9 @@ struct ley_feed {
     const struct ley_observer *observer;     // NULL: none
     const struct ley_progress *progress;     // called after every layer; NULL: none
     struct ley_ledger *head_ledger;          // [n_layers * (Hkv + Hq)], see ley_attention_call
+    // (n_layers, B * T, C) <- the residual stream after each layer, of tokens that are fed in
+    // parallel; NULL: none
+    float *hidden;
 };
 
 // Starts B = n_batch empty sequences on `model`, which is borrowed and must keep its attention as

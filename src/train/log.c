@@ -106,6 +106,9 @@ void ley_log_write(struct ley_log *log, const struct ley_run_report *r) {
     if (r->divergence != 0) {
         fprintf(log->file, ",\"divergence\":%.9g", r->divergence);
     }
+    if (r->hidden != 0) {
+        fprintf(log->file, ",\"hidden\":%.9g", r->hidden);
+    }
     if (!r->is_validation) {
         fprintf(log->file, ",\"norm\":%.9g,\"rate\":%.9g", r->norm, r->rate);
     }

@@ -4,12 +4,16 @@
 // when the net asks for them, so nobody holds those of a whole batch.
 #include "train/objective.h"
 
+#include "core/memory.h"
 #include "model/net_transfer.h"
 #include "model/state.h"
 
 void ley_net_objective_destroy(struct ley_net_objective *objective) {
     ley_session_destroy(objective->session);
+    ley_free(objective->hidden);
     objective->session = NULL;
+    objective->hidden = NULL;
+    objective->hidden_room = 0;
 }
 
 static void teacher_logits(void *context, float *logits, int64_t first_row, int64_t n_rows) {
@@ -17,14 +21,36 @@ static void teacher_logits(void *context, float *logits, int64_t first_row, int6
     ley_session_logits(logits, objective->session, first_row, n_rows);
 }
 
+static const float *teacher_hidden(void *context, int layer) {
+    const struct ley_net_objective *objective = context;
+    return objective->hidden + layer * objective->n_hidden;
+}
+
+// Room for the teacher's hidden states of a batch; none when nobody asks for them.
+static enum ley_status reserve_hidden(struct ley_net_objective *objective,
+                                      const struct ley_batch *batch) {
+    const struct ley_model_config *config = ley_model_config(objective->teacher);
+    objective->n_hidden = batch->n_batch * batch->n_tokens * config->d_model;
+    int64_t n = config->n_layers * objective->n_hidden;
+    if (objective->hidden_weight == 0 || n <= objective->hidden_room) {
+        return LEY_OK;
+    }
+    ley_free(objective->hidden);
+    objective->hidden = ley_alloc((size_t)n, sizeof *objective->hidden);
+    objective->hidden_room = objective->hidden ? n : 0;
+    return objective->hidden ? LEY_OK : ley_fail_memory("hidden states", (size_t)n, sizeof(float));
+}
+
 // A session has a fixed number of sequences; batches change theirs at the end of a validation,
 // and where windows are read in parts.
 static enum ley_status run_teacher(struct ley_net_objective *objective,
                                    const struct ley_batch *batch) {
-    const struct ley_feed feed = {.logits = LEY_LOGITS_NONE};
+    LEY_TRY(reserve_hidden(objective, batch));
+    const struct ley_feed feed = {.logits = LEY_LOGITS_NONE, .hidden = objective->hidden};
     if (objective->session &&
         (objective->n_batch != batch->n_batch || objective->n_tokens < batch->n_tokens)) {
-        ley_net_objective_destroy(objective);
+        ley_session_destroy(objective->session);
+        objective->session = NULL;
     }
     if (!objective->session) {
         LEY_TRY(ley_session_create(&objective->session, objective->teacher, batch->n_batch,
@@ -39,11 +65,12 @@ static enum ley_status run_teacher(struct ley_net_objective *objective,
 static enum ley_status run(void *context, struct ley_costs *costs, const struct ley_batch *batch,
                            bool is_backward) {
     struct ley_net_objective *objective = context;
-    const struct ley_teacher teacher = {teacher_logits, objective};
+    const struct ley_teacher teacher = {teacher_logits, teacher_hidden, objective};
     const struct ley_loss_weights *w = &objective->weights;
     struct ley_batch full = *batch;
     struct ley_batch_loss loss;
     full.weights = *w;
+    full.hidden_weight = objective->hidden_weight;
     if (objective->teacher) {
         LEY_TRY(run_teacher(objective, batch));
         full.teacher = &teacher;
@@ -52,9 +79,11 @@ static enum ley_status run(void *context, struct ley_costs *costs, const struct 
                         : ley_net_loss(&loss, objective->net, &full));
     bool is_plain = w->cross_entropy == 0 && w->divergence == 0;
     *costs = (struct ley_costs){
-        .cost = (is_plain ? 1 : w->cross_entropy) * loss.nll + w->divergence * loss.divergence,
+        .cost = (is_plain ? 1 : w->cross_entropy) * loss.nll + w->divergence * loss.divergence +
+                objective->hidden_weight * loss.hidden,
         .nll = loss.nll,
         .divergence = loss.divergence,
+        .hidden = loss.hidden,
         .n_rows = loss.n_rows,
     };
     return LEY_OK;

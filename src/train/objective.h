@@ -17,7 +17,7 @@ struct ley_session;
 // Sums over the rows of a batch; what does not apply is 0.
 struct ley_costs {
     double cost; // what is made smaller
-    double nll, divergence;
+    double nll, divergence, hidden;
     int64_t n_rows;
 };
 
@@ -33,12 +33,15 @@ struct ley_objective {
 struct ley_net_objective {
     struct ley_net *net;             // borrowed
     struct ley_loss_weights weights; // all zero: cross entropy
-    const struct ley_model *teacher; // borrowed; NULL: weights.divergence is 0
+    double hidden_weight;            // of hidden states (M28)
+    const struct ley_model *teacher; // borrowed; NULL: weights.divergence and hidden_weight are 0
     struct ley_session *session;     // of the teacher, made when needed
     int64_t n_batch, n_tokens;       // of the session
+    float *hidden;                   // (L, n_hidden) the teacher's, of the batch
+    int64_t n_hidden, hidden_room;
 };
 
-// Frees the session; a zeroed struct is accepted.
+// Frees what it made; a zeroed struct is accepted.
 void ley_net_objective_destroy(struct ley_net_objective *objective);
 
 // The objective as a run takes it; `objective` is borrowed.

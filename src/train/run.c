@@ -101,6 +101,7 @@ static void add_costs(struct ley_costs *sum, const struct ley_costs *part) {
     sum->cost += part->cost;
     sum->nll += part->nll;
     sum->divergence += part->divergence;
+    sum->hidden += part->hidden;
     sum->n_rows += part->n_rows;
 }
 
@@ -114,6 +115,7 @@ static struct ley_run_report report_of(const struct ley_run *run, const struct l
         .cost = sum->cost / n,
         .nll = sum->nll / n,
         .divergence = sum->divergence / n,
+        .hidden = sum->hidden / n,
         .seconds = clock_s() - run->start_s,
     };
 }

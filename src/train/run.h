@@ -39,7 +39,7 @@ struct ley_run_report {
     bool is_validation;
     int64_t step, n_steps; // done so far, in all
     int64_t n_tokens;      // learned from so far
-    double cost, nll, divergence;
+    double cost, nll, divergence, hidden;
     double norm, rate; // of a step: norm before clipping, rate
     double seconds;    // since the run began, pauses left out
 };

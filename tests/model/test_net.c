@@ -34,7 +34,7 @@ static void make_with(struct fixture *f, enum ley_family family, enum ley_nn_dty
         f->tokens[i] = (int32_t)random_between(1, (uint64_t)i, 0, 61);
         f->targets[i] = (int32_t)random_between(2, (uint64_t)i, -4, 61);
     }
-    f->batch = (struct ley_batch){f->tokens, f->targets, B, T, {0, 0, 0}, NULL, 0};
+    f->batch = (struct ley_batch){f->tokens, f->targets, B, T, {0, 0, 0}, 0, NULL, 0};
 }
 
 static void make(struct fixture *f, enum ley_family family, enum ley_nn_dtype dtype) {
@@ -58,7 +58,8 @@ static double cost(struct fixture *f) {
     ASSERT_OK(ley_net_loss(&loss, f->net, &f->batch));
     double ce = f->batch.weights.cross_entropy, kl = f->batch.weights.divergence;
     ce = ce == 0 && kl == 0 ? 1 : ce;
-    return (ce * loss.nll + kl * loss.divergence) / (double)loss.n_rows;
+    return (ce * loss.nll + kl * loss.divergence + f->batch.hidden_weight * loss.hidden) /
+           (double)loss.n_rows;
 }
 
 static void gradient(struct fixture *f) {
@@ -152,7 +153,7 @@ static void test_teacher(void **state) {
     (void)state;
     static float logits[B * T * 61], rows[B * T * 61];
     const struct ley_feed all = {.logits = LEY_LOGITS_ALL};
-    const struct ley_teacher teacher = {read_logits, logits};
+    const struct ley_teacher teacher = {read_logits, NULL, logits};
     struct fixture f;
     struct ley_session *session;
     make(&f, LEY_FAMILY_LLAMA, LEY_NN_F32);
@@ -171,6 +172,51 @@ static void test_teacher(void **state) {
     }
     f.batch.weights = (struct ley_loss_weights){0.3, 0.7, 2};
     check_directions(&f);
+    ley_net_destroy(f.net);
+}
+
+enum { WIDTH = 32 }; // of the random model
+
+// A teacher whose hidden states lie in an array (2, B * T, C).
+static const float *show_hidden(void *context, int layer) {
+    return (const float *)context + layer * B * T * WIDTH;
+}
+
+// What a session shows is what the net computes, so it misses nothing of its own; of others, whose
+// states differ, the gradient is right, and the same bits in other threads and computed again.
+static void test_hidden_states(void **state) {
+    (void)state;
+    static float hidden[2 * B * T * WIDTH], first[MOST];
+    const struct ley_feed feed = {.logits = LEY_LOGITS_NONE, .hidden = hidden};
+    const struct ley_teacher teacher = {NULL, show_hidden, hidden};
+    struct fixture f;
+    struct ley_session *session;
+    struct ley_batch_loss loss;
+    make(&f, LEY_FAMILY_LLAMA, LEY_NN_F32);
+    assert_int_equal(f.config.n_layers * f.config.d_model, 2 * WIDTH);
+    f.batch.hidden_weight = 1;
+    ASSERT_FAILS(ley_net_loss(&loss, f.net, &f.batch), LEY_E_ARGUMENT, "need a teacher");
+    ASSERT_OK(ley_session_create(&session, ley_net_model(f.net), B, T));
+    ASSERT_OK(ley_session_feed(NULL, session, f.tokens, T, &feed));
+    ley_session_destroy(session);
+    f.batch.teacher = &teacher;
+    ASSERT_OK(ley_net_loss(&loss, f.net, &f.batch));
+    assert_true(loss.hidden == 0 && loss.nll > 0);
+    for (int i = 0; i < 2 * B * T * WIDTH; i++) {
+        hidden[i] += (float)random_between(5, (uint64_t)i, -3, 3);
+    }
+    ASSERT_OK(ley_net_loss(&loss, f.net, &f.batch));
+    print_message("missed %.3f\n", loss.hidden / (double)loss.n_rows);
+    assert_true(loss.hidden > 0.01 * (double)loss.n_rows && loss.hidden < 2 * (double)loss.n_rows);
+    check_directions(&f);
+    for (int i = 0; i < 4; i++) {
+        omp_set_num_threads(1 + i % 3);
+        ley_net_set_recompute(f.net, i < 2 ? LEY_RECOMPUTE_ALWAYS : LEY_RECOMPUTE_NEVER);
+        gradient(&f);
+        memcpy(first, i == 0 ? f.p->gradient : first, (size_t)f.p->n_values * sizeof *first);
+        assert_memory_equal(f.p->gradient, first, (size_t)f.p->n_values * sizeof *first);
+    }
+    omp_set_num_threads(2);
     ley_net_destroy(f.net);
 }
 
@@ -464,6 +510,7 @@ int main(void) {
         cmocka_unit_test(test_gradient_along_directions),
         cmocka_unit_test(test_loss_is_that_of_a_session),
         cmocka_unit_test(test_teacher),
+        cmocka_unit_test(test_hidden_states),
         cmocka_unit_test(test_another_attention),
         cmocka_unit_test(test_analog),
         cmocka_unit_test(test_analog_gradient_along_directions),

@@ -83,7 +83,8 @@ static void run_parallel(struct record *record, float *logits, struct ley_ledger
                          const struct ley_model *model, const int32_t *tokens) {
     const struct ley_observer observer = {see, record};
     struct ley_attention_trace traces[LAYERS];
-    const struct ley_feed feed = {LEY_LOGITS_ALL, ledger, traces, &observer, NULL, NULL};
+    const struct ley_feed feed = {
+        .logits = LEY_LOGITS_ALL, .ledger = ledger, .trace = traces, .observer = &observer};
     make_traces(traces, record);
     struct ley_session *session;
     ASSERT_OK(ley_session_create(&session, model, 1, T + MORE));
@@ -97,7 +98,8 @@ static void run_steps(struct record *record, float *logits, struct ley_ledger *l
                       const struct ley_model *model, const int32_t *tokens) {
     const struct ley_observer observer = {see, record};
     struct ley_attention_trace traces[LAYERS];
-    const struct ley_feed feed = {LEY_LOGITS_LAST, ledger, traces, &observer, NULL, NULL};
+    const struct ley_feed feed = {
+        .logits = LEY_LOGITS_LAST, .ledger = ledger, .trace = traces, .observer = &observer};
     struct ley_session *session;
     make_traces(traces, record);
     ASSERT_OK(ley_session_create(&session, model, 1, T + MORE));
