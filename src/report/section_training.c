@@ -104,6 +104,8 @@ static enum ley_status draw_stage(struct ley_page *page, const struct stage *sta
     } rows[] = {
         {"nll", "loss of the text (nats)", "negative log-likelihood of the text, in nats a token."},
         {"divergence", "divergence", "divergence of predictions from those of the teacher."},
+        {"hidden", "hidden states missed",
+         "share of the power of the teacher's hidden states that is missed."},
         {"norm", "norm of gradients", "norm of all gradients before it is clipped."},
         {"rate", "learning rate", "learning rate."},
     };

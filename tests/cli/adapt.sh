@@ -69,6 +69,8 @@ check "a whole model" "$LEYDEN" info all.gguf
 check "short contexts too" adapt p.gguf --parts 4 --pass 2
 cmp -s p.gguf a.gguf && { echo "FAILED: --parts does nothing"; failures=$((failures + 1)); }
 expect 2 "does not divide --ctx 16" adapt x.gguf --parts 3
+check "hidden states too" adapt h.gguf --method distil --hidden 1 --log h.jsonl
+grep -q '"hidden":0\.' h.jsonl || { echo "FAILED: no hidden states in the log"; failures=$((failures + 1)); }
 check "feed-forward too" adapt f.gguf --lora all --method distil --ce 0.5
 check "from another adapter" adapt a2.gguf --adapter a.gguf --method distil
 check "with more rank" adapt a3.gguf --adapter a.gguf --method distil --rank 3
@@ -102,5 +104,6 @@ expect 2 "nothing to adapt to" "$LEYDEN" adapt -m "$model" --hw digital --data t
 expect 2 "-m MODEL is missing" "$LEYDEN" adapt --data text.txt -o x.gguf
 expect 2 "--rank must be" adapt x.gguf --rank 0
 expect 2 "not both 0" adapt x.gguf --kl 0
+expect 2 "--hidden must be 0 or more" adapt x.gguf --hidden -1
 [ ! -e x.gguf ] || { echo "FAILED: a mistake wrote a file"; failures=$((failures + 1)); }
 finish
