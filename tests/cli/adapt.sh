@@ -70,7 +70,7 @@ check "short contexts too" adapt p.gguf --parts 4 --pass 2
 cmp -s p.gguf a.gguf && { echo "FAILED: --parts does nothing"; failures=$((failures + 1)); }
 expect 2 "does not divide --ctx 16" adapt x.gguf --parts 3
 check "hidden states too" adapt h.gguf --method distil --hidden 1 --log h.jsonl
-grep -q '"hidden":0\.' h.jsonl || { echo "FAILED: no hidden states in the log"; failures=$((failures + 1)); }
+grep -q '"hidden":[0-9]' h.jsonl || { echo "FAILED: no hidden states in the log"; failures=$((failures + 1)); }
 check "feed-forward too" adapt f.gguf --lora all --method distil --ce 0.5
 check "from another adapter" adapt a2.gguf --adapter a.gguf --method distil
 check "with more rank" adapt a3.gguf --adapter a.gguf --method distil --rank 3
