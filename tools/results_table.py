@@ -85,6 +85,10 @@ def chip(row):
     return [f"{cost['energy_per_token_j'] * 1e6:.3f}", f"{cost['latency_per_token_s'] * 1e6:.2f}"]
 
 
+def pages(row):
+    return row["samples"]["wikitext"]["effective"] if "wikitext" in row["samples"] else 0
+
+
 def results(rows):
     """All of docs/RESULTS.md that is measured."""
     head = ["SmolLM2-135M-Instruct"] + TASKS + ["average"]
@@ -100,7 +104,8 @@ def results(rows):
         yield from table(head, body)
         yield ""
     for key, row in rows.items():
-        yield f"Items of {name(key)}: " + ", ".join(f"{task} {row['samples'][task]['effective']}" for task in TASKS if task in row["samples"]) + ".  "
+        counts = ", ".join(f"{task} {row['samples'][task]['effective']}" for task in TASKS if task in row["samples"])
+        yield f"Items of {name(key)}: {counts}; WikiText {pages(row)} of 62 pages.  "
     yield ""
     yield "Perplexities (the paper's own, 36.26 and 43.82, are of GPT-2 on WikiText-2), distance from the digital model on WikiText, and what attention of a token costs on the chip:\n"
     body = []
@@ -111,8 +116,6 @@ def results(rows):
                      number(divergence.get("kl_mean"), divergence.get("kl_mean_stderr")), number(divergence.get("kl_median"), None),
                      number(divergence.get("same_top"), None, 100)] + chip(row))
     yield from table(["", "LAMBADA", "WikiText, a word", "a byte", "a token", "KL, mean", "median", "same top-1, %", "uJ a token", "us a token"], body)
-    pages = next((row["samples"]["wikitext"]["effective"] for row in rows.values() if "wikitext" in row["samples"]), 0)
-    yield f"\nWikiText: {pages} of 62 pages."
 
 
 def summary(rows):
@@ -121,7 +124,7 @@ def summary(rows):
     for key, row in rows.items():
         items = sum(row["samples"][task]["effective"] for task in TASKS if task in row["samples"])
         body.append([f"SmolLM2-135M-Instruct, {name(key)}", f"{items:.0f}", number(*average(row, False), 100), number(*average(row, True), 100),
-                     cell(row, "wikitext", "word_perplexity")])
+                     cell(row, "wikitext", "word_perplexity") + ("" if pages(row) == 62 else f" ({pages(row)} pages)")])
     yield from table(["", "items", "six tasks, acc, %", "acc_norm or acc, %", "WikiText-2, a word"], body)
 
 
