@@ -59,6 +59,10 @@ enum ley_status training_check(const struct training_options *o, const char *out
     if (o->ctx % o->parts != 0) {
         return ley_fail(LEY_E_ARGUMENT, "--parts %d does not divide --ctx %d", o->parts, o->ctx);
     }
+    if (o->average < 0 || o->average >= 1) {
+        return ley_fail(LEY_E_ARGUMENT, "--average is %g, must be 0 or more and below 1",
+                        o->average);
+    }
     if (o->rate < 0 || o->norm < 0 || o->decay < 0 || o->minutes < 0 || o->validation_part < 0 ||
         o->validation_part > 0.9) {
         return ley_fail(LEY_E_ARGUMENT, "--lr, --clip, --decay and --checkpoint must be 0 or more, "
@@ -178,6 +182,7 @@ static struct ley_run_options run_options(const struct training *training, const
         .n_parts = o->parts,
         .schedule = {rate, last_rate, warm_up < n_steps ? warm_up : n_steps, n_steps},
         .constants = {0.9, 0.95, 1e-8, o->decay},
+        .average = o->average,
         .most_norm = o->norm,
         .validate_every = o->validate_every,
         .n_validation = o->n_validation,

@@ -5,7 +5,7 @@
 struct training_options {
     const char *data, *cache, *log, *recompute;
     int tokens, ctx, batch, pass, parts, warm_up, validate_every, n_validation, seed;
-    double rate, last_rate, norm, decay, minutes, validation_part;
+    double rate, last_rate, average, norm, decay, minutes, validation_part;
     bool resume, joins_lines;
 };
 
@@ -41,6 +41,12 @@ struct training_options {
          "layers on the way back: always, never, auto: to fit in a quarter of memory (auto)"},     \
         {"lr", 0, OPTION_REAL, &(o).rate, "X", "highest learning rate"},                           \
         {"last-lr", 0, OPTION_REAL, &(o).last_rate, "X", "rate at the end (a tenth of --lr)"},     \
+        {"average",                                                                                \
+         0,                                                                                        \
+         OPTION_REAL,                                                                              \
+         &(o).average,                                                                             \
+         "X",                                                                                      \
+         "decay of a mean of the weights, which is what is validated and written, 0: none (0)"},   \
         {"warm-up", 0, OPTION_INT, &(o).warm_up, "N", "steps of rising rate (2 % of all)"},        \
         {"clip", 0, OPTION_REAL, &(o).norm, "X", "largest norm of gradients, 0: any (1)"},         \
         {"decay", 0, OPTION_REAL, &(o).decay, "X", "weight decay of matrices (0.1)"},              \

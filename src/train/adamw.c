@@ -33,7 +33,36 @@ enum ley_status ley_adamw_create(struct ley_adamw *adamw, const struct ley_param
 void ley_adamw_destroy(struct ley_adamw *adamw) {
     ley_free(adamw->first);
     ley_free(adamw->second);
+    ley_free(adamw->average);
     *adamw = (struct ley_adamw){0};
+}
+
+enum ley_status ley_adamw_keep_average(struct ley_adamw *adamw,
+                                       const struct ley_parameters *parameters, double decay) {
+    LEY_ASSERT(decay >= 0 && decay < 1 && !adamw->average);
+    size_t n = (size_t)(adamw->n_values - adamw->begin);
+    adamw->decay = decay;
+    adamw->average = ley_alloc(n, sizeof *adamw->average);
+    if (!adamw->average) {
+        return ley_fail_memory("a mean of weights", n, sizeof *adamw->average);
+    }
+    memcpy(adamw->average, parameters->value + adamw->begin, n * sizeof *adamw->average);
+    return LEY_OK;
+}
+
+void ley_adamw_swap_average(struct ley_adamw *adamw, struct ley_parameters *parameters) {
+    LEY_ASSERT(adamw->average && adamw->n_values == parameters->n_values);
+    for (int t = 0; t < parameters->n_tensors; t++) {
+        const struct ley_parameter *tensor = &parameters->tensor[t];
+        float *value = parameters->value + tensor->offset;
+        float *average = adamw->average + tensor->offset - adamw->begin;
+        int64_t n = tensor->trains ? tensor->n_rows * tensor->n_columns : 0;
+        for (int64_t i = 0; i < n; i++) {
+            float kept = value[i];
+            value[i] = average[i];
+            average[i] = kept;
+        }
+    }
 }
 
 // Factors of one step, the same for all values of a tensor.
@@ -42,6 +71,7 @@ struct step {
     float rate;               // over the correction of the first moment
     float root;               // 1 / square root of the correction of the second
     float epsilon, scale;
+    float share; // of its distance to the values that their mean moves
 };
 
 // Straight-line code on four streams: bound by memory.
@@ -80,6 +110,15 @@ static void step_relative(float *value, float *first, float *second, const float
     }
 }
 
+LEY_LEAF void move_average_leaf(float *restrict average, const float *restrict value, int64_t n,
+                                float share) {
+    for (int64_t i = 0; i < n; i++) {
+        average[i] += share * (value[i] - average[i]);
+    }
+}
+LEY_VARIANTS(void, move_average, (float *average, const float *value, int64_t n, float share),
+             (average, value, n, share))
+
 static void step_tensor(struct ley_adamw *adamw, struct ley_parameters *parameters,
                         const struct ley_parameter *tensor, const struct step *step) {
     int64_t n = tensor->n_rows * tensor->n_columns;
@@ -91,6 +130,9 @@ static void step_tensor(struct ley_adamw *adamw, struct ley_parameters *paramete
         (tensor->is_relative ? step_relative : step_values)(
             parameters->value + at, adamw->first + moment, adamw->second + moment,
             parameters->gradient + at, n_piece, step);
+        if (adamw->average) {
+            move_average(adamw->average + moment, parameters->value + at, n_piece, step->share);
+        }
     }
 }
 
@@ -100,12 +142,15 @@ void ley_adamw_step(struct ley_adamw *adamw, struct ley_parameters *parameters, 
     LEY_ASSERT(adamw->n_values == parameters->n_values);
     const struct ley_adamw_constants *c = &adamw->constants;
     double n_steps = (double)++adamw->n_steps;
+    // Early values are soon forgotten: a mean over a tenth of all steps at most.
+    double decay = fmin(adamw->decay, (1 + n_steps) / (10 + n_steps));
     struct step step = {
         .beta1 = (float)c->beta1,
         .beta2 = (float)c->beta2,
         .root = (float)(1 / sqrt(1 - pow(c->beta2, n_steps))),
         .epsilon = (float)c->epsilon,
         .scale = (float)scale,
+        .share = (float)(1 - decay),
     };
     for (int t = 0; t < parameters->n_tensors; t++) {
         const struct ley_parameter *tensor = &parameters->tensor[t];

@@ -21,6 +21,8 @@ struct ley_adamw {
     int64_t n_values, n_steps; // values of the parameters; steps done
     int64_t begin;             // place in the parameters of the first of them
     float *first, *second;     // moments [n_values - begin]
+    float *average;            // mean of the values of late steps, as long; NULL: none
+    double decay;              // of that mean
 };
 
 // Moments start at zero. Tensors before the first that trains now must not train later (contract).
@@ -28,8 +30,18 @@ LEY_MUST_CHECK enum ley_status ley_adamw_create(struct ley_adamw *adamw,
                                                 const struct ley_parameters *parameters,
                                                 const struct ley_adamw_constants *constants);
 
-// Frees the moments; a zeroed struct is accepted.
+// Frees moments and mean; a zeroed struct is accepted.
 void ley_adamw_destroy(struct ley_adamw *adamw);
+
+// From now on a mean of the values is kept, which starts with them: after step n it moves by the
+// share 1 - min(decay, (1 + n) / (10 + n)) of its distance to the values. Steps of few tokens are
+// noisy; the mean is less so. decay: 0..1, not 1.
+LEY_MUST_CHECK enum ley_status ley_adamw_keep_average(struct ley_adamw *adamw,
+                                                      const struct ley_parameters *parameters,
+                                                      double decay);
+
+// Exchanges the values of what trains with their mean, which must be kept.
+void ley_adamw_swap_average(struct ley_adamw *adamw, struct ley_parameters *parameters);
 
 // One step of everything that trains, with gradients times `scale`: with g the scaled gradient,
 //     m = beta1 m + (1 - beta1) g,  v = beta2 v + (1 - beta2) g^2,

@@ -1,4 +1,5 @@
-// checkpoint.c - one header, then value, first and second moment of each tensor that trains
+// checkpoint.c - one header, then value, first and second moment of each tensor that trains, and
+// the mean of its values where one is kept
 //
 // The header holds a fingerprint of the table of tensors and one of all that follows; a file is
 // checked as a whole before anything of it is taken. Little-endian, as all machines this runs on.
@@ -29,9 +30,14 @@ static size_t tensor_values(const struct ley_parameter *tensor) {
     return tensor->trains ? (size_t)(tensor->n_rows * tensor->n_columns) : 0;
 }
 
-// Names and sizes in order: what has to be the same for a file to fit.
-static uint64_t layout_of(const struct ley_parameters *parameters) {
-    uint64_t hash = 0;
+// Blocks of a tensor.
+static int count_blocks(const struct ley_adamw *adamw) {
+    return adamw->average ? 4 : 3;
+}
+
+// Names and sizes in order, and how many blocks: what has to be the same for a file to fit.
+static uint64_t layout_of(const struct ley_parameters *parameters, const struct ley_adamw *adamw) {
+    uint64_t hash = adamw->average ? 1 : 0;
     for (int i = 0; i < parameters->n_tensors; i++) {
         const struct ley_parameter *tensor = &parameters->tensor[i];
         if (tensor->trains) {
@@ -43,10 +49,10 @@ static uint64_t layout_of(const struct ley_parameters *parameters) {
     return hash;
 }
 
-// Where a block of a tensor lies: value, first moment, second moment.
+// Where a block of a tensor lies: value, first moment, second moment, mean of values.
 static float *block_of(const struct ley_parameters *parameters, const struct ley_adamw *adamw,
                        const struct ley_parameter *tensor, int which) {
-    float *const start[3] = {parameters->value, adamw->first, adamw->second};
+    float *const start[4] = {parameters->value, adamw->first, adamw->second, adamw->average};
     return start[which] + tensor->offset - (which > 0 ? adamw->begin : 0);
 }
 
@@ -59,7 +65,7 @@ static uint64_t contents_of(const struct header *header, const struct ley_parame
     for (int i = 0; i < parameters->n_tensors; i++) {
         const struct ley_parameter *tensor = &parameters->tensor[i];
         size_t n_bytes = tensor_values(tensor) * sizeof(float);
-        for (int which = 0; n_bytes > 0 && which < 3; which++) {
+        for (int which = 0; n_bytes > 0 && which < count_blocks(adamw); which++) {
             hash = ley_hash(
                 hash, bytes ? bytes : (const void *)block_of(parameters, adamw, tensor, which),
                 n_bytes);
@@ -76,7 +82,7 @@ static void write_all(FILE *file, const struct header *header,
     for (int i = 0; i < parameters->n_tensors; i++) {
         const struct ley_parameter *tensor = &parameters->tensor[i];
         size_t n = tensor_values(tensor);
-        for (int which = 0; n > 0 && which < 3; which++) {
+        for (int which = 0; n > 0 && which < count_blocks(adamw); which++) {
             fwrite(block_of(parameters, adamw, tensor, which), sizeof(float), n, file);
         }
     }
@@ -135,7 +141,7 @@ enum ley_status ley_checkpoint_save(const char *path, const struct ley_parameter
     struct header header;
     memset(&header, 0, sizeof header); // padding too
     memcpy(header.magic, MAGIC, sizeof header.magic);
-    header.layout = layout_of(parameters);
+    header.layout = layout_of(parameters, adamw);
     header.state = *state;
     header.n_steps = adamw->n_steps;
     header.contents = contents_of(&header, parameters, adamw, NULL);
@@ -144,23 +150,27 @@ enum ley_status ley_checkpoint_save(const char *path, const struct ley_parameter
 
 // Size first: the fingerprint then reads only what is there.
 static enum ley_status check(const struct header *header, const struct ley_parameters *parameters,
-                             const struct ley_map *map, const char *path) {
+                             const struct ley_adamw *adamw, const struct ley_map *map,
+                             const char *path) {
     size_t n_bytes = sizeof *header;
     if (memcmp(header->magic, MAGIC, sizeof header->magic) != 0) {
         return ley_fail(LEY_E_FORMAT, "%s is no checkpoint of this version", path);
     }
-    if (header->layout != layout_of(parameters)) {
-        return ley_fail(LEY_E_FORMAT, "%s belongs to another model, or other tensors train now",
+    if (header->layout != layout_of(parameters, adamw)) {
+        return ley_fail(LEY_E_FORMAT,
+                        "%s belongs to another model, or other tensors train now, or --average was "
+                        "given to one run only",
                         path);
     }
     for (int i = 0; i < parameters->n_tensors; i++) {
-        n_bytes += 3 * sizeof(float) * tensor_values(&parameters->tensor[i]);
+        n_bytes +=
+            (size_t)count_blocks(adamw) * sizeof(float) * tensor_values(&parameters->tensor[i]);
     }
     if (map->n_bytes != n_bytes) {
         return ley_fail(LEY_E_FORMAT, "%s has %zu bytes instead of %zu", path, map->n_bytes,
                         n_bytes);
     }
-    if (header->contents != contents_of(header, parameters, NULL, map->bytes + sizeof *header)) {
+    if (header->contents != contents_of(header, parameters, adamw, map->bytes + sizeof *header)) {
         return ley_fail(LEY_E_FORMAT, "%s is damaged", path);
     }
     return LEY_OK;
@@ -171,7 +181,7 @@ static void take(struct ley_parameters *parameters, struct ley_adamw *adamw, con
     for (int i = 0; i < parameters->n_tensors; i++) {
         const struct ley_parameter *tensor = &parameters->tensor[i];
         size_t n_bytes = tensor_values(tensor) * sizeof(float);
-        for (int which = 0; n_bytes > 0 && which < 3; which++) {
+        for (int which = 0; n_bytes > 0 && which < count_blocks(adamw); which++) {
             memcpy(block_of(parameters, adamw, tensor, which), bytes, n_bytes);
             bytes += n_bytes;
         }
@@ -188,7 +198,7 @@ enum ley_status ley_checkpoint_load(struct ley_parameters *parameters, struct le
         map.n_bytes < sizeof header ? ley_fail(LEY_E_FORMAT, "%s ends early", path) : LEY_OK;
     if (status == LEY_OK) {
         memcpy(&header, map.bytes, sizeof header);
-        status = check(&header, parameters, &map, path);
+        status = check(&header, parameters, adamw, &map, path);
     }
     if (status == LEY_OK) {
         take(parameters, adamw, map.bytes + sizeof header);

@@ -44,7 +44,11 @@ static enum ley_status resume(struct ley_run *run) {
 static enum ley_status fill(struct ley_run *run) {
     const struct ley_run_options *o = &run->options;
     size_t n = (size_t)(o->n_windows * run->windows.n_context);
-    LEY_TRY(ley_adamw_create(&run->adamw, ley_net_parameters(run->net), &o->constants));
+    struct ley_parameters *parameters = ley_net_parameters(run->net);
+    LEY_TRY(ley_adamw_create(&run->adamw, parameters, &o->constants));
+    if (o->average > 0) {
+        LEY_TRY(ley_adamw_keep_average(&run->adamw, parameters, o->average));
+    }
     run->tokens = ley_alloc(2 * n, sizeof *run->tokens);
     if (!run->tokens) {
         return ley_fail_memory("windows of a pass", 2 * n, sizeof *run->tokens);
@@ -206,6 +210,22 @@ static enum ley_status validate(struct ley_run_report *report, struct ley_run *r
     return isfinite(sum.cost) ? LEY_OK : fail_no_number(run, "validation loss", run->state.step);
 }
 
+// Exchanges the values with their mean, if one is kept, and packs.
+static void swap_average(struct ley_run *run) {
+    if (run->adamw.average) {
+        ley_adamw_swap_average(&run->adamw, ley_net_parameters(run->net));
+        ley_net_pack_trained(run->net);
+    }
+}
+
+// A validation is one of the mean, if one is kept.
+static enum ley_status validate_average(struct ley_run_report *report, struct ley_run *run) {
+    swap_average(run);
+    enum ley_status status = validate(report, run);
+    swap_average(run);
+    return status;
+}
+
 static bool has_validation(const struct ley_run *run) {
     return run->windows.n_validation > 0 && run->options.n_validation > 0;
 }
@@ -244,19 +264,23 @@ enum ley_status ley_run_go(struct ley_run *run, const struct ley_run_observer *o
     struct ley_run_report report;
     bool goes_on = true;
     if (run->state.step == 0 && has_validation(run)) {
-        LEY_TRY(validate(&report, run));
+        LEY_TRY(validate_average(&report, run));
         goes_on = observer->see(observer->context, &report);
     }
     while (goes_on && run->state.step < run->options.n_steps) {
         LEY_TRY(step(&report, run));
         goes_on = observer->see(observer->context, &report);
         if (is_time_to_validate(run)) {
-            LEY_TRY(validate(&report, run));
+            LEY_TRY(validate_average(&report, run));
             goes_on = observer->see(observer->context, &report) && goes_on;
         }
         LEY_TRY(save_if_due(run, !goes_on));
     }
-    return goes_on || run->state.step == run->options.n_steps
+    if (run->state.step == run->options.n_steps) {
+        swap_average(run);
+        return LEY_OK;
+    }
+    return goes_on
                ? LEY_OK
                : ley_fail(LEY_E_INTERRUPTED, "stopped after step %lld", (long long)run->state.step);
 }

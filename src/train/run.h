@@ -26,7 +26,8 @@ struct ley_run_options {
     int64_t n_parts; // every second pass reads windows in so many parts, each alone; 0, 1: whole
     struct ley_schedule schedule;
     struct ley_adamw_constants constants;
-    double most_norm;          // gradients are scaled down to it; 0: never
+    double average;   // decay of a mean of the values, which is validated and remains; 0: none
+    double most_norm; // gradients are scaled down to it; 0: never
     int64_t validate_every;    // steps; 0: at the end only
     int64_t n_validation;      // windows of a validation at most
     const char *checkpoint;    // borrowed; NULL: none
@@ -64,10 +65,11 @@ void ley_run_destroy(struct ley_run *run);
 // Where it stands.
 const struct ley_training_state *ley_run_state(const struct ley_run *run);
 
-// Runs to the end, which is saved and packed. LEY_E_INTERRUPTED: stopped by the observer, saved.
-// LEY_E_RESULT: a loss or gradient that is no number; nothing was saved after the last good
-// checkpoint, and the text names the step. LEY_E_IO: a checkpoint could not be written; the one
-// before is untouched, and the values are those of the last step.
+// Runs to the end, which is saved and packed; with a mean of the values, that is what is packed.
+// LEY_E_INTERRUPTED: stopped by the observer, saved. LEY_E_RESULT: a loss or gradient that is no
+// number; nothing was saved after the last good checkpoint, and the text names the step. LEY_E_IO:
+// a checkpoint could not be written; the one before is untouched, and the values are those of the
+// last step.
 LEY_MUST_CHECK enum ley_status ley_run_go(struct ley_run *run,
                                           const struct ley_run_observer *observer);
 

@@ -69,6 +69,9 @@ check "a whole model" "$LEYDEN" info all.gguf
 check "short contexts too" adapt p.gguf --parts 4 --pass 2
 cmp -s p.gguf a.gguf && { echo "FAILED: --parts does nothing"; failures=$((failures + 1)); }
 expect 2 "does not divide --ctx 16" adapt x.gguf --parts 3
+check "mean of weights" adapt e.gguf --average 0.9
+cmp -s e.gguf a.gguf && { echo "FAILED: --average does nothing"; failures=$((failures + 1)); }
+expect 2 "--average is 1" adapt x.gguf --average 1
 check "hidden states too" adapt h.gguf --method distil --hidden 1 --log h.jsonl
 grep -q '"hidden":[0-9]' h.jsonl || { echo "FAILED: no hidden states in the log"; failures=$((failures + 1)); }
 check "feed-forward too" adapt f.gguf --lora all --method distil --ce 0.5

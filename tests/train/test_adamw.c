@@ -119,6 +119,39 @@ static void test_relative_steps(void **state) {
     ley_parameters_destroy(&p);
 }
 
+// The mean moves as it should, from the values at its start, and changes places with them.
+static void test_average(void **state) {
+    (void)state;
+    enum { STEPS = 12 };
+    struct ley_parameters p;
+    struct ley_adamw adamw;
+    make(&p);
+    ASSERT_OK(ley_adamw_create(&adamw, &p, &CONSTANTS));
+    ASSERT_OK(ley_adamw_keep_average(&adamw, &p, 0.5));
+    const struct ley_parameter *tensor = &p.tensor[p.n_tensors - 1], *frozen = tensor;
+    while (!tensor->trains) {
+        tensor--;
+    }
+    frozen = ley_parameters_named(&p, "frozen");
+    int64_t at = tensor->offset;
+    double mean = (double)p.value[at];
+    float kept = p.value[frozen->offset];
+    for (int n = 1; n <= STEPS; n++) {
+        fill_gradient(&p, n);
+        ley_adamw_step(&adamw, &p, 1e-2, 1);
+        double decay = fmin(0.5, (1.0 + n) / (10.0 + n));
+        mean += (1 - decay) * ((double)p.value[at] - mean);
+    }
+    float last = p.value[at];
+    ley_adamw_swap_average(&adamw, &p);
+    assert_true(fabs((double)p.value[at] - mean) < 1e-6 && fabs((double)last - mean) > 1e-4);
+    assert_true(p.value[frozen->offset] == kept);
+    ley_adamw_swap_average(&adamw, &p);
+    assert_true(p.value[at] == last);
+    ley_adamw_destroy(&adamw);
+    ley_parameters_destroy(&p);
+}
+
 static void test_norm_counts_what_trains(void **state) {
     (void)state;
     struct ley_parameters p;
@@ -168,6 +201,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_step_equals_formula),
         cmocka_unit_test(test_relative_steps),
+        cmocka_unit_test(test_average),
         cmocka_unit_test(test_norm_counts_what_trains),
         cmocka_unit_test(test_schedule),
     };

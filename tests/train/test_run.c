@@ -73,6 +73,7 @@ static void make(struct fixture *f, bool is_analog) {
         .n_windows = 2,
         .n_passes = 2,
         .n_parts = is_analog ? 4 : 1,
+        .average = is_analog ? 0.7 : 0,
         .schedule = {.highest = 1e-2, .lowest = 1e-3, .n_warm_up = 2, .n_steps = STEPS},
         .constants = {0.9, 0.95, 1e-8, 0.1},
         .most_norm = 1,
