@@ -29,4 +29,4 @@ learn() { # learn OUT METHOD ARGUMENT...
 learn "$first" transfer --data "$transfer" --lr 6e-3 --scaler-lr 0.05 --batch 2 --pass 2 --validate 20 \
     --validation 4 --tokens "${4:-163840}"
 learn "$out" distil --adapter "$first" --data "$text" --lr 1e-3 --scaler-lr 0.01 --warm-up 20 --batch 1 \
-    --pass 1 --kl 0.85 --ce 0.15 --validate 100 --validation 12 --tokens "${5:-3500000}"
+    --pass 1 --parts 8 --hidden 1 --average 0.99 --kl 0.85 --ce 0.15 --validate 100 --validation 12 --tokens "${5:-3500000}"

@@ -1,8 +1,9 @@
-// sampling.c - top-k by a heap, top-p and the draw over a sorted list
+// sampling.c - top-k by a heap, top-p and the draw over a sorted list; a draw from all needs no
+// order
 //
 // Choosing k of V costs O(V + k log V) as a rule: the heap's root is the worst kept choice, and
-// most logits are below it. Probabilities are sums of doubles from the largest down, so a draw is
-// the same on every machine.
+// most logits are below it. Probabilities are sums of doubles in the order of the list, so a draw
+// is the same on every machine.
 #include "model/sampling.h"
 
 #include <math.h>
@@ -18,7 +19,8 @@ struct choice {
     int32_t id;
 };
 
-// `kept` is first a heap, then a sorted list; made once, since a pick must not allocate.
+// `kept` is a list of all, or first a heap and then a sorted list; made once, since a pick must not
+// allocate.
 struct ley_sampler {
     struct ley_sampling sampling;
     int32_t n_vocab;
@@ -101,6 +103,24 @@ static void sift_up(struct choice *heap, int32_t at) {
     heap[at] = moved;
 }
 
+// Keeps all choices, the best first and the others in no order; returns their number.
+static int32_t keep_all(struct ley_sampler *sampler, const float *logits) {
+    struct choice *kept = sampler->kept;
+    int32_t n = 0;
+    for (int32_t id = 0; id < sampler->n_vocab; id++) {
+        struct choice choice = {logits[id], id};
+        if (!(choice.logit > -INFINITY)) { // also NaN
+            continue;
+        }
+        kept[n++] = choice;
+        if (is_worse(&kept[0], &choice)) {
+            kept[n - 1] = kept[0];
+            kept[0] = choice;
+        }
+    }
+    return n;
+}
+
 // Keeps the top_k choices, best first; returns their number.
 static int32_t keep_top_k(struct ley_sampler *sampler, const float *logits) {
     int32_t n = 0, most = sampler->n_vocab;
@@ -166,7 +186,9 @@ int32_t ley_sampler_pick(struct ley_sampler *sampler, const float *logits, uint6
     if (sampling->temperature == 0 || sampling->top_k == 1) {
         return pick_largest(logits, sampler->n_vocab);
     }
-    int32_t n = keep_top_k(sampler, logits);
+    bool needs_order =
+        sampling->top_p < 1 || (sampling->top_k > 0 && sampling->top_k < sampler->n_vocab);
+    int32_t n = needs_order ? keep_top_k(sampler, logits) : keep_all(sampler, logits);
     if (n == 0) {
         return -1;
     }

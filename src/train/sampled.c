@@ -16,7 +16,7 @@ struct header {
     char magic[16];
     uint64_t fingerprint, unused;
 };
-static const char MAGIC[16] = "leyden self  001";
+static const char MAGIC[16] = "leyden self  002";
 enum { HEADER = sizeof(struct header) / sizeof(int32_t) };
 
 enum ley_status ley_weights_fingerprint(uint64_t *fingerprint,
