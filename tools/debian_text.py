@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """English prose of today from Debian packages, to adapt a model with; documents end with <|endoftext|>.
 
-    debian_text.py [--folder FOLDER] > TEXT
+    debian_text.py [--folder FOLDER] [--most MB] > TEXT
 
 Stories and talk of games (endless-sky-data, wesnoth-1.16-data, naev-data), a long essay (anarchism), what words
-mean (wordnet-base), how things are done (gnome-user-docs). Packages are fetched with apt-get and unpacked below
-FOLDER (out/debian), not installed. Standard library only; needs dpkg-deb.
+mean (wordnet-base), how things are done (gnome-user-docs); of each at most MB megabytes (1.5). Packages are fetched
+with apt-get and unpacked below FOLDER (out/debian), not installed. Standard library only; needs apt-get and dpkg-deb.
 """
 import argparse
 import glob
@@ -24,12 +24,15 @@ def unpack(package, folder):
     """The folder of its files."""
     files = os.path.join(folder, package)
     if not os.path.isdir(files):
-        subprocess.run(["apt-get", "download", package], cwd=folder, check=True, stdout=subprocess.DEVNULL)
-        archive = glob.glob(os.path.join(glob.escape(folder), package + "_*.deb"))[0]
+        got = subprocess.run(["apt-get", "download", package], cwd=folder, stdout=subprocess.DEVNULL).returncode
+        archives = glob.glob(os.path.join(glob.escape(folder), package + "_*.deb"))
+        if got != 0 or not archives:
+            sys.stderr.write(f"debian_text.py: apt-get cannot fetch {package}: Debian 12, fresh lists?\n")
+            sys.exit(2)
         os.makedirs(files + ".part", exist_ok=True)
-        with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", archive], stdout=subprocess.PIPE) as tar:
+        with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", archives[0]], stdout=subprocess.PIPE) as tar:
             subprocess.run(["tar", "-x", "-C", files + ".part", *SKIP], stdin=tar.stdout, check=True)
-        os.remove(archive)
+        os.remove(archives[0])
         os.rename(files + ".part", files)
     return files
 
@@ -77,7 +80,7 @@ def anarchism(files):
 
 
 def wordnet(files):
-    """Words and what they mean, in random order: in that of the file neighbours are alike."""
+    """Words and what they mean, twelve a document, in random order: in that of the file neighbours are alike."""
     entries = []
     for text in read(files, "usr/share/wordnet/data.*"):
         for line in text.splitlines():
@@ -86,7 +89,7 @@ def wordnet(files):
                 word = re.sub(r"\(.*\)", "", match[1]).replace("_", " ")
                 entries.append(f"{word}: {match[2].strip()}")
     random.Random(0).shuffle(entries)
-    for i in range(0, min(len(entries), 12000), 12):
+    for i in range(0, len(entries), 12):
         yield "\n".join(entries[i:i + 12])
 
 
@@ -103,12 +106,15 @@ PACKAGES = {"endless-sky-data": endless_sky, "wesnoth-1.16-data": wesnoth, "naev
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", default="out/debian", help="where packages are unpacked (out/debian)")
+    parser.add_argument("--most", type=float, default=1.5, metavar="MB", help="of a package (1.5)")
     options = parser.parse_args()
     os.makedirs(options.folder, exist_ok=True)
     for package, documents in PACKAGES.items():
         size = 0
-        for text in documents(unpack(package, options.folder)):
-            if len(text) > 200:
+        texts = [text for text in documents(unpack(package, options.folder)) if len(text) > 200]
+        random.Random(1).shuffle(texts)
+        for text in texts:
+            if size < 1e6 * options.most:
                 size += len(text)
                 print(text + "\n" + END)
         sys.stderr.write(f"{package}: {size / 1e6:.1f} MB\n")
