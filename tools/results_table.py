@@ -124,7 +124,7 @@ def summary(rows):
     for key, row in rows.items():
         items = sum(row["samples"][task]["effective"] for task in TASKS if task in row["samples"])
         body.append([f"SmolLM2-135M-Instruct, {name(key)}", f"{items:.0f}", number(*average(row, False), 100), number(*average(row, True), 100),
-                     cell(row, "wikitext", "word_perplexity") + ("" if pages(row) == 62 else f" ({pages(row)} pages)")])
+                     cell(row, "wikitext", "word_perplexity") + ("" if pages(row) in (0, 62) else f" ({pages(row)} pages)")])
     yield from table(["", "items", "six tasks, acc, %", "acc_norm or acc, %", "WikiText-2, a word"], body)
 
 
