@@ -7,7 +7,7 @@
 #
 # Needs the data sets (LEYDEN_DATA, default ../shared/data). Results go to tests/regress: a whole one is kept, so
 # delete what is to be made again; what was stopped goes on. Then docs/RESULTS.md and the table of README.md are
-# made. Half an hour for digital and adapted on two cores of their own, ten minutes for the rest.
+# made. Digital and adapted took 46 minutes on two cores that had other work too; the rest is a matter of minutes.
 set -eu
 cd "$(dirname "$0")/.."
 leyden=${1:-build/bin/leyden}

@@ -4,9 +4,9 @@
     mix_text.py [--copies MB [--span N]] [--seed N] [wrapped:|talk:|crlf:]FILE=MB... > TEXT
 
 Of each FILE about MB megabytes are taken, in pieces of 8,000 characters that end with a line. wrapped: lines
-of a paragraph are joined, as old books need; talk: so too, and only from the fifth of the pieces with talk where
-most names come again: the last words of LAMBADA mostly stand before; crlf: lines end with a carriage return, as in some files of
-WikiText. --copies: so many megabytes more of passages of the same texts, half of which come again a little
+of a paragraph are joined, as old books need; talk: so too, and only from the fifth of the pieces with talk
+where most names come again: the last words of LAMBADA mostly stand before; crlf: lines end with a carriage
+return, as in some files of WikiText. --copies: so many megabytes more of passages of the same texts, half of which come again a little
 later, of blocks said twice and of random words, listed two to four times: to go on with what was said is what
 attention on a chip unlearns first, and what most texts ask for too seldom to learn it again. Standard
 library only; the same seed gives the same text.
@@ -20,13 +20,17 @@ END = "<|endoftext|>"
 PIECE = 8000  # characters of a text
 
 
+def fail(text):
+    sys.stderr.write(f"mix_text.py: {text}\n")
+    sys.exit(2)
+
+
 def documents(path, kind):
     try:
         with open(path, encoding="utf-8", errors="ignore", newline="") as file:
             text = file.read().replace("\r", "")
     except OSError as error:
-        sys.stderr.write(f"mix_text.py: cannot read {path}: {error.strerror}\n")
-        sys.exit(2)
+        fail(f"cannot read {path}: {error.strerror}")
     for document in text.split(END):
         document = document.strip("\n")
         if kind in ("wrapped", "talk"):
@@ -95,7 +99,7 @@ def copies(texts, n, span, draw):
     passages = [line for line in lines if least < len(line) < most]
     words = sorted({word for text in texts for word in re.findall(r"[A-Za-z][a-z]{2,9}", text[:1500])})
     if not passages or not words:
-        sys.exit(f"mix_text.py: no passages of {least} to {most} characters in these texts: are lines wrapped?")
+        fail(f"no passages of {least} to {most} characters in these texts: are lines wrapped?")
     out, size = [], 0
     while size < n:
         kind = draw.random()
@@ -122,7 +126,7 @@ def main():
     for name in options.texts:
         match = re.fullmatch(r"(?:(wrapped|talk|crlf):)?(.+)=([0-9.]+)", name)
         if not match:
-            sys.exit(f"mix_text.py: '{name}' is not [wrapped:|talk:|crlf:]FILE=MB")
+            fail(f"'{name}' is not [wrapped:|talk:|crlf:]FILE=MB")
         texts += pieces(match[2], match[1], 1e6 * float(match[3]), draw)
     texts += copies(texts, 1e6 * options.copies, options.span, draw) if options.copies else []
     draw.shuffle(texts)

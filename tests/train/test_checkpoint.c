@@ -176,6 +176,10 @@ static void test_damaged_files(void **state) {
     run.p->tensor[3].trains = false;
     ASSERT_FAILS(ley_checkpoint_load(run.p, &run.adamw, &run.state, run.path), LEY_E_FORMAT,
                  "other tensors");
+    run.p->tensor[3].trains = true;
+    ASSERT_OK(ley_adamw_keep_average(&run.adamw, run.p, 0.9)); // which the file does not have
+    ASSERT_FAILS(ley_checkpoint_load(run.p, &run.adamw, &run.state, run.path), LEY_E_FORMAT,
+                 "--average");
     ley_free(bytes);
     finish(&run);
 }
