@@ -10,7 +10,7 @@ struct adapt_options {
     struct invocation invocation;
     struct language_options language;
     struct training_options training;
-    const char *out, *method, *learns, *matrices, *type, *keys;
+    const char *out, *method, *learns, *matrices, *type, *keys, *teacher;
     int rank, transfer_tokens;
     double scaler_rate, alpha, cross_entropy, divergence, temperature, hidden;
     bool merge;
@@ -18,7 +18,8 @@ struct adapt_options {
 
 struct adapt {
     const struct adapt_options *options;
-    struct language language;     // its model is the teacher
+    struct language language;     // its model teaches, digital as it is
+    struct language teacher;      // of --teacher, which teaches instead; zero: none
     struct ley_model_file *start; // with the adapter to go on from; NULL: none
     struct ley_adapter *adapter;  // the same
     struct training training;
@@ -28,6 +29,12 @@ struct adapt {
     bool centres_keys; // when calibrated here
     bool has[N_STAGES];
 };
+
+// Opens --teacher, if there is one, and sees that it can teach.
+enum ley_status adapt_open_teacher(struct adapt *adapt);
+
+// Who teaches, and samples --data self.
+struct language *adapt_teacher(struct adapt *adapt);
 
 // Puts the net on its chip with scalers to start from: those of the adapter or the file, else
 // calibrated ones; with the stage MATCH, matched to the chip that they were made for (M23).

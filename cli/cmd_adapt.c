@@ -1,8 +1,8 @@
 // cmd_adapt.c - leyden adapt: a pretrained model learns to work with the attention of a chip
 //
-// The teacher is the model's own digital self. Steps: (1) scalers to start from: of the adapter or
-// the file, else calibrated; (2) the stages of --method, one after another; (3) what was learned is
-// written as an adapter, or merged into the model.
+// The teacher is the model's own digital self, or another model (--teacher). Steps: (1) scalers to
+// start from: of the adapter or the file, else calibrated; (2) the stages of --method, one after
+// another; (3) what was learned is written as an adapter, or merged into the model.
 #include <stdio.h>
 #include <string.h>
 
@@ -200,12 +200,13 @@ static int64_t tokens_of(const struct adapt *adapt, enum adapt_stage stage) {
 
 static enum ley_status learn(struct adapt *adapt) {
     const struct adapt_options *o = adapt->options;
-    struct ley_transfer_objective transfer = {adapt->net, adapt->language.model};
+    const struct ley_model *teacher = adapt_teacher(adapt)->model;
+    struct ley_transfer_objective transfer = {adapt->net, teacher};
     struct ley_net_objective distil = {
         .net = adapt->net,
         .weights = {o->cross_entropy, o->divergence, o->temperature},
         .hidden_weight = o->hidden,
-        .teacher = o->divergence > 0 || o->hidden > 0 ? adapt->language.model : NULL,
+        .teacher = o->divergence > 0 || o->hidden > 0 ? teacher : NULL,
     };
     const struct ley_objective objectives[N_STAGES] = {
         [TRANSFER] = ley_transfer_objective(&transfer), [DISTIL] = ley_net_objective(&distil)};
@@ -271,7 +272,8 @@ static enum ley_status open_all(struct adapt *adapt) {
     LEY_TRY(language_hardware(&adapt->language.hardware, &o->language));
     LEY_TRY(language_load(&adapt->language, &base));
     LEY_TRY(open_start(adapt));
-    return training_open_data(&adapt->training, &adapt->language, adapt->language.file);
+    LEY_TRY(adapt_open_teacher(adapt));
+    return training_open_data(&adapt->training, adapt_teacher(adapt), adapt->language.file);
 }
 
 static enum ley_status adapt_model(struct adapt *adapt) {
@@ -297,6 +299,7 @@ static void release(struct adapt *adapt) {
     ley_net_destroy(adapt->net);
     ley_adapter_close(adapt->adapter);
     ley_model_file_close(adapt->start);
+    language_close(&adapt->teacher);
     language_close(&adapt->language);
 }
 
@@ -341,6 +344,8 @@ int cmd_adapt(int argc, char **argv) {
         {"temperature", 0, OPTION_REAL, &o.temperature, "X", "distil: of both distributions (1)"},
         {"hidden", 0, OPTION_REAL, &o.hidden, "X",
          "distil: weight of the teacher's hidden states, layer by layer (0)"},
+        {"teacher", 0, OPTION_TEXT, &o.teacher, "MODEL",
+         "whom it learns from: another model of the same vocabulary (its own digital self)"},
         {"scaler-lr", 0, OPTION_REAL, &o.scaler_rate, "X",
          "highest rate of scalers: share of a slope (0.05, 0.01)"},
         {"keys", 0, OPTION_TEXT, &o.keys, "FORM",

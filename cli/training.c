@@ -262,8 +262,8 @@ enum ley_status training_run(struct training *training, struct ley_net *net,
     if (training->options->resume && !options.resumes) {
         fprintf(stderr, "%s: no checkpoint %s: starts from the beginning\n", stage, checkpoint);
     }
-    LEY_TRY(ley_run_create(&run, net, objective, &training->windows, training->dataset.fingerprint,
-                           &options));
+    LEY_TRY(ley_run_create(&run, net, objective, &training->windows,
+                           training->dataset.fingerprint ^ training->teacher, &options));
     int64_t begin = ley_run_state(run)->n_tokens;
     enum ley_status status = run_stage(training, run, net, stage);
     int64_t n = ley_run_state(run)->n_tokens - begin;

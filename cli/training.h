@@ -65,6 +65,7 @@ struct training {
     // what the first line of the log says, besides the options
     const struct invocation *invocation;
     const struct language_options *language;
+    uint64_t teacher; // fingerprint of a teacher that is not the model itself; 0: none
     struct ley_dataset dataset;
     struct ley_windows windows;
     // of the stage that runs

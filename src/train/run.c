@@ -36,7 +36,8 @@ static enum ley_status resume(struct ley_run *run) {
     LEY_TRY(ley_checkpoint_load(ley_net_parameters(run->net), &run->adamw, &run->state, path));
     if (run->state.data != fresh.data || run->state.seed != fresh.seed) {
         return ley_fail(LEY_E_ARGUMENT, "%s was made with %s: the run cannot go on", path,
-                        run->state.data != fresh.data ? "other data" : "another seed");
+                        run->state.data != fresh.data ? "other data or another teacher"
+                                                      : "another seed");
     }
     return ley_net_pack(run->net);
 }

@@ -53,7 +53,8 @@ struct ley_run_observer {
 
 // Makes a run of `net`, which learns `objective` from `windows`; both structs are copied, what they
 // point to is borrowed. `data` is the fingerprint of the data. When it resumes, values are those of
-// the checkpoint. LEY_E_ARGUMENT when that was made with other data or another seed.
+// the checkpoint. LEY_E_ARGUMENT when that was made with other data (of which a teacher may be a
+// part) or another seed.
 LEY_MUST_CHECK enum ley_status ley_run_create(struct ley_run **run, struct ley_net *net,
                                               const struct ley_objective *objective,
                                               const struct ley_windows *windows, uint64_t data,

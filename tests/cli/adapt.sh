@@ -74,6 +74,18 @@ cmp -s e.gguf a.gguf && { echo "FAILED: --average does nothing"; failures=$((fai
 expect 2 "--average is 1" adapt x.gguf --average 1
 check "hidden states too" adapt h.gguf --method distil --hidden 1 --log h.jsonl
 grep -q '"hidden":[0-9]' h.jsonl || { echo "FAILED: no hidden states in the log"; failures=$((failures + 1)); }
+# another teacher: any model of the same vocabulary
+check "itself as a teacher" adapt t.gguf --type f32 --teacher "$model"
+same "the model as --teacher gives another adapter" a.gguf t.gguf
+check "another teacher" adapt t2.gguf --type f32 --teacher all.gguf --data self --cache t2.tokens
+cmp -s t2.gguf a.gguf && { echo "FAILED: --teacher does nothing"; failures=$((failures + 1)); }
+expect 2 "must be the same" adapt x.gguf --teacher "$SOURCE/models/leyden-small.gguf"
+"$LEYDEN" adapt -m "$model" -o t3.gguf $options --teacher all.gguf >stdout.txt 2>stderr.txt &
+job=$!
+while [ ! -e t3.gguf.transfer.ckpt ] && kill -0 $job 2>/dev/null; do :; done
+kill -9 $job 2>/dev/null
+wait $job 2>/dev/null
+expect 2 "another teacher" adapt t3.gguf --resume
 check "feed-forward too" adapt f.gguf --lora all --method distil --ce 0.5
 check "from another adapter" adapt a2.gguf --adapter a.gguf --method distil
 check "with more rank" adapt a3.gguf --adapter a.gguf --method distil --rank 3
