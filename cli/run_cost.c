@@ -123,26 +123,12 @@ static struct head_events heads_of(const struct language *language,
                                 ledgers->head};
 }
 
-// Whether the heads' ledgers hold all queries: those of branches (leyden eval) are not kept apart.
-static bool knows_heads(const struct head_events *heads, const struct ley_ledger *total) {
-    int n_each = heads->n_kv_heads + heads->n_heads;
-    int64_t n = 0;
-    for (int i = 0; i < heads->n_layers * heads->n_heads; i++) {
-        int at = i / heads->n_heads * n_each + heads->n_kv_heads + i % heads->n_heads;
-        n += (int64_t)heads->ledger[at].queries;
-    }
-    return n == (int64_t)total->queries;
-}
-
 // The heads that take least and most, and how far all of them spread. Without memory for the list
 // a line is missing, no more.
 static void print_heads(const struct run_cost *cost, const struct language *language,
                         const struct run_ledgers *ledgers) {
     struct head_events heads = heads_of(language, ledgers);
     int n = heads.n_layers * heads.n_heads;
-    if (!knows_heads(&heads, &ledgers->total)) {
-        return;
-    }
     double *head_j = ley_alloc((size_t)n, sizeof *head_j);
     if (!head_j) {
         return;
@@ -234,5 +220,5 @@ enum ley_status run_cost_add_json(struct cJSON *root, const struct run_cost *cos
     }
     cJSON_AddItemToObject(object, "prices",
                           ley_params_json(ley_technology_params(), &cost->technology.technology));
-    return knows_heads(&heads, total) ? head_cost_add_json(root, object, &heads, price) : LEY_OK;
+    return head_cost_add_json(root, object, &heads, price);
 }

@@ -36,8 +36,10 @@ static enum ley_status reserve(struct ley_branches *made, const struct ley_model
     made->piece.piece = ley_alloc(n_threads, (size_t)made->piece.n * sizeof(float));
     made->kv = ley_alloc(n_threads * longest, 2 * (size_t)ley_width_k(config) * sizeof(float));
     made->work = ley_alloc(n_threads, sizeof(struct ley_attention_work *));
+    made->n_heads = config->n_kv_heads + config->n_heads;
     made->ledger = ley_alloc((size_t)made->n, sizeof *made->ledger);
-    if (!made->piece.piece || !made->kv || !made->work || !made->ledger) {
+    made->head_ledger = ley_alloc((size_t)(made->n * made->n_heads), sizeof *made->head_ledger);
+    if (!made->piece.piece || !made->kv || !made->work || !made->ledger || !made->head_ledger) {
         return ley_fail_memory("branches", n_threads * longest, sizeof(float));
     }
     for (int i = 0; is_analog && i < made->n_threads; i++) {
@@ -85,6 +87,7 @@ void ley_branches_destroy(struct ley_branches *branches) {
     ley_free(branches->kv);
     ley_free(branches->work);
     ley_free(branches->ledger);
+    ley_free(branches->head_ledger);
     ley_free(branches);
 }
 
@@ -130,6 +133,11 @@ static void attend_digital(const struct part *part, const struct ley_softmax_scr
     ley_softmax_forward(part->out, &shape, part->q, &rows, start, part->n_keys - start, scratch);
 }
 
+// Ledgers of the heads of a branch.
+static struct ley_ledger *heads_of(const struct ley_branches *branches, int64_t i) {
+    return &branches->head_ledger[i * branches->n_heads];
+}
+
 static enum ley_status attend_analog(const struct part *part, struct ley_attention_work *work) {
     const struct ley_branches_call *all = part->call;
     int64_t head_dim = all->model->config.head_dim;
@@ -143,6 +151,7 @@ static enum ley_status attend_analog(const struct part *part, struct ley_attenti
         .n_tokens = part->n_keys,
         .first = part->branches->start[part->i],
         .ledger = all->ledger ? &part->branches->ledger[part->i] : NULL,
+        .head_ledger = all->head_ledger ? heads_of(part->branches, part->i) : NULL,
         .work = work,
     };
     return ley_attention_forward(all->attention, &call);
@@ -164,10 +173,21 @@ static enum ley_status attend_one(const struct ley_branches_call *call,
     const struct ley_softmax_scratch scratch = {all->piece + thread * all->n, all->n};
     if (call->attention) {
         branches->ledger[i] = (struct ley_ledger){0};
+        memset(heads_of(branches, i), 0, (size_t)branches->n_heads * sizeof(struct ley_ledger));
         return attend_analog(&part, branches->work[thread]);
     }
     attend_digital(&part, &scratch);
     return LEY_OK;
+}
+
+// In the order of branches, whoever did them.
+static void add_ledgers(const struct ley_branches *branches, const struct ley_branches_call *call) {
+    for (int64_t i = 0; call->ledger && i < branches->n; i++) {
+        ley_ledger_add(call->ledger, &branches->ledger[i]);
+    }
+    for (int64_t i = 0; call->head_ledger && i < branches->n * branches->n_heads; i++) {
+        ley_ledger_add(&call->head_ledger[i % branches->n_heads], &branches->head_ledger[i]);
+    }
 }
 
 // A failure's text belongs to the thread that failed, so it is told anew: only memory can lack.
@@ -186,8 +206,6 @@ enum ley_status ley_branches_attend(struct ley_branches *branches,
         return ley_fail(LEY_E_MEMORY, "out of memory in the attention of %lld branches",
                         (long long)branches->n);
     }
-    for (int64_t i = 0; call->ledger && i < branches->n; i++) {
-        ley_ledger_add(call->ledger, &branches->ledger[i]); // in this order, whoever did it
-    }
+    add_ledgers(branches, call);
     return LEY_OK;
 }

@@ -19,7 +19,8 @@ struct ley_branches_call {
     const float *qkv;                      // (rows, stride)
     float *out;                            // (rows, width_q)
     int64_t stride, width_q, width_k;
-    struct ley_ledger *ledger; // of the layer; NULL: not counted
+    struct ley_ledger *ledger;      // of the layer; NULL: not counted
+    struct ley_ledger *head_ledger; // [Hkv + Hq] of its heads; NULL: not kept apart
 };
 
 // Attention of all branches in one layer; LEY_E_MEMORY only.

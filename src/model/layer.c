@@ -182,6 +182,7 @@ static enum ley_status attend_branches(const struct span *span) {
         .width_q = span->width_q,
         .width_k = span->width_k,
         .ledger = span->feed->ledger ? &span->feed->ledger[span->layer] : NULL,
+        .head_ledger = head_ledger(span),
     };
     return ley_branches_attend(span->session->branches, &call);
 }

@@ -34,6 +34,8 @@ struct ley_branches {
     struct ley_softmax_scratch piece; // of all threads, digital
     struct ley_attention_work **work; // [n_threads], analog
     struct ley_ledger *ledger;        // [n]
+    struct ley_ledger *head_ledger;   // [n * n_heads]
+    int64_t n_heads;                  // Hkv + Hq
 };
 
 struct ley_session {

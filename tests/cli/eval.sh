@@ -42,7 +42,7 @@ check "log-likelihoods in samples" grep -q '"filtered_resps":\[\[-' samples.json
 # divergence: numbers, heads, plot
 check "divergence" "$LEYDEN" eval -m "$model" --hw digital,paper --dtype f32 --ctx 64 --task wikitext --divergence 3
 grep -q "same top-1" stdout.txt && grep -q "heads that lose most" stdout.txt || { echo "FAILED: no divergence"; failures=$((failures + 1)); }
-check "no energies of heads, which are not counted apart" sh -c '"$LEYDEN" eval -m "$0" --hw paper --dtype f32 --ctx 64 --task wikitext --json | { ! grep -q energy_by_head_j; }' "$model"
+check "energies of heads" sh -c '"$LEYDEN" eval -m "$0" --hw paper --dtype f32 --ctx 64 --task wikitext --json | grep -q energy_by_head_j' "$model"
 check "heads in the result" sh -c '"$LEYDEN" eval -m "$0" --hw paper --dtype f32 --ctx 64 --task wikitext --divergence 1 --json | grep -q head_error' "$model"
 if command -v gnuplot >/dev/null; then
     check "plot" "$LEYDEN" eval -m "$model" --hw paper --dtype f32 --ctx 64 --task wikitext --divergence 2 --plot d.svg

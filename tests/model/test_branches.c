@@ -118,19 +118,48 @@ static void test_equals_single_sessions(void **state) {
     omp_set_num_threads(2);
 }
 
+enum { HEADS = 2 + 4 }; // of the models here: of keys and values, of queries
+
+// Ledger 0 is what 1 and 2 have together, less what 3 has.
+static void check_difference(struct ley_ledger *const ledger[4], int n) {
+    int n_events;
+    const struct ley_event *events = ley_events(&n_events);
+    for (int i = 0; i < n * n_events; i++) {
+        double x[4];
+        for (int j = 0; j < 4; j++) {
+            x[j] = ley_ledger_value(&ledger[j][i / n_events], &events[i % n_events]);
+        }
+        assert_true(fabs(x[1] + x[2] - x[3] - x[0]) <= 1e-9 * fabs(x[0]));
+    }
+}
+
+// A layer's heads together have what the layer has.
+static void check_heads(const struct ley_ledger *layer, const struct ley_ledger *head) {
+    int n_events;
+    const struct ley_event *events = ley_events(&n_events);
+    struct ley_ledger sum = {0};
+    for (int h = 0; h < HEADS; h++) {
+        ley_ledger_add(&sum, &head[h]);
+    }
+    for (int e = 0; e < n_events; e++) {
+        double all = ley_ledger_value(layer, &events[e]);
+        assert_true(fabs(ley_ledger_value(&sum, &events[e]) - all) <= 1e-12 * fabs(all));
+    }
+}
+
 // What branches count is what their own tokens do: as a sequence less its beginning.
 static void test_events_are_of_own_tokens(void **state) {
     (void)state;
     int32_t tokens[20];
     const struct ley_branch tree[] = {{-1, 11}, {0, 4}, {0, 5}};
-    struct ley_ledger ledger[4][LAYERS] = {{{0}}};
+    struct ley_ledger ledger[4][LAYERS] = {{{0}}}, heads[4][LAYERS * HEADS] = {{{0}}};
     struct ley_session *session;
     struct ley_model *model = make_model(LEY_FAMILY_LLAMA, "paper", 21, "auto");
     ASSERT_OK(ley_session_create(&session, model, 1, 1));
     for (int i = 0; i < 20; i++) {
         tokens[i] = 3 * i % V;
     }
-    struct ley_feed feed = {.ledger = ledger[0]};
+    struct ley_feed feed = {.ledger = ledger[0], .head_ledger = heads[0]};
     ASSERT_OK(ley_session_branches(session, tokens, tree, 3, &feed));
     // The same chains on their own: 11, 11 + 4 and 11 + 5 tokens.
     int32_t other[16];
@@ -140,18 +169,14 @@ static void test_events_are_of_own_tokens(void **state) {
     const int32_t *const of[] = {tokens, other, tokens};
     for (int i = 0; i < 3; i++) {
         feed.ledger = ledger[1 + i];
+        feed.head_ledger = heads[1 + i];
         ASSERT_OK(ley_session_branches(session, of[i], &whole[i], 1, &feed));
     }
-    int n_events;
-    const struct ley_event *events = ley_events(&n_events);
+    check_difference((struct ley_ledger *[]){ledger[0], ledger[1], ledger[2], ledger[3]}, LAYERS);
+    check_difference((struct ley_ledger *[]){heads[0], heads[1], heads[2], heads[3]},
+                     LAYERS * HEADS);
     for (int l = 0; l < LAYERS; l++) {
-        for (int e = 0; e < n_events; e++) {
-            double x[4];
-            for (int i = 0; i < 4; i++) {
-                x[i] = ley_ledger_value(&ledger[i][l], &events[e]);
-            }
-            assert_true(fabs(x[1] + x[2] - x[3] - x[0]) <= 1e-9 * fabs(x[0]));
-        }
+        check_heads(&ledger[0][l], &heads[0][(ptrdiff_t)l * HEADS]);
         assert_int_equal(ledger[0][l].queries, 20 * 4);
         assert_int_equal(ledger[0][l].columns_written, 20 * 2);
     }
