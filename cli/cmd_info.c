@@ -9,7 +9,8 @@
 static const struct command command = {
     "info", "info FILE|DIR [--json] [--tensors]",
     "Shows what a GGUF file or a Hugging Face folder holds: architecture, sizes, number formats,\n"
-    "tokenizer, what it takes to run it, and Leyden's scalers and hardware if it has any.",
+    "tokenizer, what it takes to run it, and Leyden's scalers and hardware if it has any. Of an\n"
+    "adapter: what it changes, of which model, for which chip.",
     ""};
 
 // The report is made once, as JSON (model_info.c), and printed from there: both forms agree. An
@@ -109,6 +110,12 @@ static void print_tokenizer(const struct cJSON *root) {
     printf("\nchat         %s\n", flag(t, "has_chat_template") ? "has a template" : "no template");
 }
 
+static void print_leyden(const struct cJSON *root) {
+    printf("scalers      ");
+    print_clean(text(root, "scalers"));
+    printf("\nhardware     %s\n", *text(root, "hardware") ? "stored (--json shows it)" : "none");
+}
+
 // Texts of the file go through print_clean; numbers and our own words need not.
 static void print_text(const struct cJSON *root) {
     printf("name         ");
@@ -126,9 +133,43 @@ static void print_text(const struct cJSON *root) {
     printf("KV cache     %.0f bytes a token in f16, %.1f MB for the whole context\n",
            number(root, "kv_bytes_per_token_f16"),
            mega(number(root, "kv_bytes_per_token_f16") * number(root, "context")));
-    printf("scalers      ");
-    print_clean(text(root, "scalers"));
-    printf("\nhardware     %s\n", *text(root, "hardware") ? "stored (--json shows it)" : "none");
+    print_leyden(root);
+}
+
+// Matrices and their rank.
+static void print_changes(const struct cJSON *root) {
+    const struct cJSON *matrix;
+    double least = number(root, "least_rank"), most = number(root, "most_rank");
+    const char *separator = "";
+    printf("%.0f matrices in %.0f layers: ", number(root, "changes"), number(root, "layers"));
+    cJSON_ArrayForEach(matrix, member(root, "matrices")) {
+        printf("%s", separator);
+        print_clean(cJSON_GetStringValue(matrix));
+        separator = ", ";
+    }
+    printf("\nrank         %.0f", least);
+    if (most > least) {
+        printf(" to %.0f", most);
+    }
+    printf(", alpha %g, %s\n", number(root, "alpha"), text(root, "type"));
+}
+
+// An adapter says less of itself than a model does.
+static void print_adapter(const struct cJSON *root) {
+    printf("adapter      for ");
+    print_clean(*text(root, "for_model") ? text(root, "for_model") : "a model without a name");
+    printf(" (");
+    print_clean(text(root, "architecture"));
+    printf(")\nchanges      ");
+    if (number(root, "changes") > 0) {
+        print_changes(root);
+    } else {
+        printf("none: scalers only\n");
+    }
+    printf("parameters   %.0f (%.1f M)\n", number(root, "parameters"),
+           number(root, "parameters") / 1e6);
+    printf("file         %.1f MB\n", mega(number(root, "file_bytes")));
+    print_leyden(root);
 }
 
 // One line for each weight as the model uses it, not for each stored tensor.
@@ -146,9 +187,8 @@ static void print_tensors(const struct cJSON *root) {
     }
 }
 
-// The report is freed here; out of memory is the only failure.
-static int show(struct ley_model_file *file, bool json, bool with_tensors) {
-    struct cJSON *root = ley_model_file_json(file, with_tensors);
+// Prints a report and frees it; out of memory is the only failure.
+static int show(struct cJSON *root, void (*print)(const struct cJSON *root), bool json) {
     char *printed = root && json ? cJSON_Print(root) : NULL;
     if (!root || (json && !printed)) {
         cJSON_Delete(root);
@@ -157,14 +197,35 @@ static int show(struct ley_model_file *file, bool json, bool with_tensors) {
     if (json) {
         printf("%s\n", printed);
     } else {
-        print_text(root);
-        if (with_tensors) {
-            print_tensors(root);
-        }
+        print(root);
     }
     free(printed);
     cJSON_Delete(root);
     return EXIT_OK;
+}
+
+// With a list of weights where there is one.
+static void print_model(const struct cJSON *root) {
+    print_text(root);
+    if (member(root, "tensors")) {
+        print_tensors(root);
+    }
+}
+
+// What is no adapter is a model, or tells as one what is wrong with it.
+static int inspect(const char *path, bool json, bool tensors) {
+    struct cJSON *adapter;
+    struct ley_model_file *file;
+    if (ley_adapter_json(&adapter, path) == LEY_OK) {
+        return show(adapter, print_adapter, json);
+    }
+    enum ley_status status = ley_model_file_open(&file, path);
+    if (status != LEY_OK) {
+        return session_fail("info", status);
+    }
+    int result = show(ley_model_file_json(file, tensors), print_model, json);
+    ley_model_file_close(file);
+    return result;
 }
 
 // A model that cannot be opened is no model: only its tokenizer may be broken and still be shown.
@@ -173,7 +234,8 @@ int cmd_info(int argc, char **argv) {
     struct text_list paths = {0};
     const struct option_row rows[] = {
         {"json", 0, OPTION_FLAG, &json, NULL, "for machines, with the stored hardware"},
-        {"tensors", 0, OPTION_FLAG, &tensors, NULL, "every weight: size and number format"},
+        {"tensors", 0, OPTION_FLAG, &tensors, NULL,
+         "every weight of a model: size and number format"},
     };
     int result = options_parse(argc, argv, &command, rows, 2, &paths);
     if (result != 0) {
@@ -183,12 +245,5 @@ int cmd_info(int argc, char **argv) {
         fprintf(stderr, "leyden info: give one model, a GGUF file or a Hugging Face folder\n");
         return EXIT_USAGE;
     }
-    struct ley_model_file *file;
-    enum ley_status status = ley_model_file_open(&file, paths.text[0]);
-    if (status != LEY_OK) {
-        return session_fail("info", status);
-    }
-    result = show(file, json, tensors);
-    ley_model_file_close(file);
-    return result;
+    return inspect(paths.text[0], json, tensors);
 }

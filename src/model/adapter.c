@@ -159,11 +159,15 @@ static bool is_text(const struct ley_gguf *gguf, const char *key, const char *wa
     return got.n == strlen(want) && memcmp(got.text, want, got.n) == 0;
 }
 
+bool adapter_is_one(const struct ley_gguf *gguf) {
+    return is_text(gguf, "general.type", "adapter") && is_text(gguf, "adapter.type", "lora");
+}
+
 // What says that this is an adapter for this kind of model.
 static enum ley_status check_kind(const struct ley_adapter *adapter, const char *path) {
     const struct ley_gguf *gguf = &adapter->gguf;
     const char *family = adapter->config.family == LEY_FAMILY_GPT2 ? "gpt2" : "llama";
-    if (!is_text(gguf, "general.type", "adapter") || !is_text(gguf, "adapter.type", "lora")) {
+    if (!adapter_is_one(gguf)) {
         return ley_fail(LEY_E_FORMAT, "%s is no adapter (general.type, adapter.type)", path);
     }
     if (!is_text(gguf, "general.architecture", family)) {

@@ -10,6 +10,8 @@
 #include "model/net.h"
 #include "model/net_lora.h"
 
+struct cJSON;
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -25,6 +27,10 @@ LEY_MUST_CHECK enum ley_status ley_adapter_open(struct ley_adapter **adapter, co
 // NULL is accepted.
 void ley_adapter_close(struct ley_adapter *adapter);
 
+// Everything a person asks of an adapter file, whatever its model, as a JSON object; the caller
+// deletes it. LEY_E_FORMAT when it is none.
+LEY_MUST_CHECK enum ley_status ley_adapter_json(struct cJSON **json, const char *path);
+
 // Matrices that it changes.
 int ley_adapter_n_changes(const struct ley_adapter *adapter);
 
@@ -37,7 +43,7 @@ struct ley_weight_source ley_adapter_source(struct ley_adapter *adapter);
 
 // What is written besides the changes of a net.
 struct ley_adapter_facts {
-    const char *hardware, *origin;     // YAML; "adapted", "matched". Of a net on a chip, else unused
+    const char *hardware, *origin; // YAML; "adapted", "matched". Of a net on a chip, else unused
     const struct ley_block_type *type; // F32, F16 or BF16
 };
 

@@ -23,5 +23,8 @@ enum { ADAPTER_NAME_BYTES = 80 };
 // Name of a tensor, letter 'a' or 'b'; false where such a weight has no place in an adapter.
 bool adapter_name(char out[ADAPTER_NAME_BYTES], enum ley_weight weight, int layer, char letter);
 
+// True when the file says that it is an adapter of low-rank changes.
+bool adapter_is_one(const struct ley_gguf *gguf);
+
 // What the adapter keeps under leyden.* keys, borrowed from it.
 void adapter_keys(struct scaler_keys *keys, const struct ley_adapter *adapter);

@@ -62,3 +62,6 @@ LEY_MUST_CHECK enum ley_status ley_gguf_model_vocab(struct ley_model_file *file,
 
 // hf_model.c: fills config, maps, stored from the folder file->path.
 LEY_MUST_CHECK enum ley_status ley_hf_model_open(struct ley_model_file *file);
+
+// model_info.c: adds a text of a file, which has no terminator; without memory it is left out.
+void model_info_add_text(struct cJSON *object, const char *key, struct ley_string text);

@@ -154,8 +154,8 @@ static void add_memory(struct cJSON *root, const struct ley_model_config *c, dou
                             2.0 * 2 * c->n_layers * c->n_kv_heads * c->head_dim);
 }
 
-// cJSON wants a terminator, which texts of a file lack. Without memory the entry is left out.
-static void add_text(struct cJSON *object, const char *key, struct ley_string text) {
+// cJSON wants a terminator.
+void model_info_add_text(struct cJSON *object, const char *key, struct ley_string text) {
     char *copy = malloc(text.n + 1);
     if (copy) {
         if (text.n > 0) {
@@ -176,7 +176,7 @@ static void add_token(struct cJSON *object, const char *key, const struct ley_vo
     }
     struct cJSON *token = cJSON_AddObjectToObject(object, key);
     cJSON_AddNumberToObject(token, "id", id);
-    add_text(token, "text", vocab->token[id]);
+    model_info_add_text(token, "text", vocab->token[id]);
 }
 
 // A vocabulary that cannot be read is reported, not a failure: the rest is still worth seeing.
@@ -211,7 +211,7 @@ static void add_leyden(struct cJSON *root, const struct ley_model_file *file) {
     cJSON_AddStringToObject(root, "scalers",
                             has_scalers ? ley_model_file_scaler_origin(file) : "none");
     if (hardware.n > 0) {
-        add_text(root, "hardware", hardware);
+        model_info_add_text(root, "hardware", hardware);
     }
 }
 

@@ -41,6 +41,11 @@ check "merge by adapt" adapt merged.gguf --merge --type f32
 same "two ways to merge differ" m.gguf merged.gguf
 [ "$(nll "$model" --adapter a.gguf)" = "$(nll m.gguf)" ] || { echo "FAILED: merged is not applied"; failures=$((failures + 1)); }
 [ "$(nll "$model" --adapter a.gguf)" != "$(nll "$model")" ] || { echo "FAILED: the adapter does nothing"; failures=$((failures + 1)); }
+check "info of an adapter" "$LEYDEN" info a.gguf
+for line in "rank         2, alpha 4, F32" "scalers      adapted" "hardware     stored" "matrices in [1-9][0-9]* layers: attn_k"; do
+    grep -q "$line" stdout.txt || { echo "FAILED: no '$line' in: $(cat stdout.txt)"; failures=$((failures + 1)); }
+done
+check "info of an adapter, for machines" sh -c '"$LEYDEN" info --json a.gguf | grep -q "\"kind\":.*\"adapter\""'
 check "run with an adapter" "$LEYDEN" run -m "$model" --adapter a.gguf $chip -p hell -n 4 --temp 0
 grep -q "scalers    adapted" stderr.txt || { echo "FAILED: scalers are not the adapter's"; failures=$((failures + 1)); }
 grep -q "another hardware" stderr.txt && { echo "FAILED: the same hardware is called another"; failures=$((failures + 1)); }

@@ -1,4 +1,5 @@
 // fuzz_adapter.c - any bytes as an adapter for a small model: refused, or every weight can be read
+#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,9 +29,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     struct ley_fresh fresh = {.config = config, .is_tied = true};
     const struct ley_weight_source base = ley_fresh_source(&fresh);
     struct ley_adapter *adapter;
+    struct cJSON *json;
     write_input_file(data, n);
+    bool is_told = ley_adapter_json(&json, input_path) == LEY_OK;
+    cJSON_Delete(json);
     if (ley_adapter_open(&adapter, input_path, &config, &base) != LEY_OK) {
         return 0;
+    }
+    if (!is_told) {
+        abort();
     }
     const struct ley_weight_source source = ley_adapter_source(adapter);
     for (int w = 0; w < LEY_N_WEIGHTS; w++) {
