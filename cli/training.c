@@ -29,6 +29,14 @@ static enum ley_status parse_recompute(enum ley_recompute *recompute, const char
     return ley_fail(LEY_E_ARGUMENT, "--recompute is '%s', must be auto, always or never", name);
 }
 
+// By the name of --gradient.
+static enum ley_status parse_gradient(bool *follows_law, const char *name) {
+    *follows_law = strcmp(name, "law") == 0;
+    return *follows_law || strcmp(name, "linear") == 0
+               ? LEY_OK
+               : ley_fail(LEY_E_ARGUMENT, "--gradient is '%s', must be law or linear", name);
+}
+
 // What a wrong number would break later, told by the name of its option.
 enum ley_status training_check(const struct training_options *o, const char *out) {
     const struct range ranges[] = {
@@ -43,7 +51,9 @@ enum ley_status training_check(const struct training_options *o, const char *out
         {"seed", o->seed, 0, 2147483647},
     };
     enum ley_recompute unused;
+    bool unused_too;
     LEY_TRY(parse_recompute(&unused, o->recompute));
+    LEY_TRY(parse_gradient(&unused_too, o->gradient));
     if (!out) {
         return ley_fail(LEY_E_ARGUMENT, "-o OUT is missing");
     }
@@ -254,9 +264,12 @@ enum ley_status training_run(struct training *training, struct ley_net *net,
                              int64_t n_tokens, double rate) {
     char checkpoint[1100];
     struct ley_run *run;
+    bool follows_law = false;
     enum ley_recompute recompute = LEY_RECOMPUTE_AUTO;
     LEY_TRY(parse_recompute(&recompute, training->options->recompute));
+    LEY_TRY(parse_gradient(&follows_law, training->options->gradient));
     ley_net_set_recompute(net, recompute);
+    ley_net_follow_law(net, follows_law);
     training_checkpoint(checkpoint, training, stage);
     const struct ley_run_options options = run_options(training, checkpoint, n_tokens, rate);
     if (training->options->resume && !options.resumes) {

@@ -39,6 +39,8 @@ struct ley_attention {
     struct ley_fixed *fixed;
     // Keys must come centred (M25, centre.h): whoever prepares q, k and v does it.
     bool centres_keys;
+    // Gradients follow the cell's own law (M22), not cell.slope_a_per_v as the published ones do.
+    bool follows_law;
     const struct ley_kernels *kernels; // ley_kernels_select(); may be replaced by another table
 };
 

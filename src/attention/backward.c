@@ -2,14 +2,17 @@
 //
 // For each (sequence, key-value head), query head of its group, query t and tile n the forward pass
 // is computed anew with the real cells (tile.c), in double, and then walked back (M22), with
-// g = slope * delta, delta = u_scale * i_scale of the column's age:
+// g = delta = u_scale * i_scale of the column's age; i(u) is slope * u and i' the slope, or, where
+// gradients follow the law, i(u) and i'(u) of the cell itself:
 //     y   = a O + b, O = sum_n value_n        dvalue_n = a dy for every tile
 //     value = Q(clip(A / A_sat, -1, 1))       dA   = dvalue / A_sat where |A / A_sat| <= 1
-//     A_d = sum_c phi_c g_c w_cd              dphi_c = sum_d dA_d g_c w_cd, dw_cd += dA_d g_c phi_c
+//     A_d = sum_c phi_c g_c i(w_cd)           dphi_c = sum_d dA_d g_c i(w_cd)
+//                                             dw_cd += dA_d g_c i'(w_cd) phi_c
 //     phi = clip(S / S_sat, 0, 1)             dS   = dphi / S_sat where 0 <= S / S_sat <= 1
-//     S_c = sum_d q'_d g_c u_cd               dq'_d += dS_c g_c u_cd, du_cd += dS_c g_c q'_d
-//     q' = Q(clip(a q + b))                   dq   = a dq' where a q + b is in range; likewise k, v
-// The clips see the true S and A, the products the linear cell. All sums run in ascending order of
+//     S_c = sum_d q'_d g_c i(u_cd)            dq'_d += dS_c g_c i(u_cd), du_cd += dS_c g_c i'(u_cd)
+//     q'_d q' = Q(clip(a q + b))                   dq   = a dq' where a q + b is in range; likewise
+//     k, v
+// The clips see the true S and A. All sums run in ascending order of
 // head, query, tile, column. O(B Hq T min(T, window) D) operations; memory O(T D) a thread.
 #include "attention/backward.h"
 
@@ -23,11 +26,16 @@
 #include "circuit/dac.h"
 #include "core/memory.h"
 
+// Cells of all tokens of a head, (T, D) each: states [V], what products take for their currents [A]
+// and slopes [A/V] when they are new, and gradients of states over all queries so far.
+struct cells {
+    double *u, *i, *slope, *du;
+};
+
 // What one thread works with, cut from one block.
 struct scratch {
     double *block;
-    double *k_u, *v_u;         // (T, D) cell states [V]
-    double *dk_u, *dv_u;       // (T, D) their gradients, over all queries so far
+    struct cells k, v;
     double *s;                 // (T) scores of one query, by token
     double *phi;               // (columns of a tile)
     double *x;                 // (D) q, k or v as given
@@ -56,21 +64,35 @@ static bool passes(double x, double low, double high) {
     return x >= low && x <= high;
 }
 
-// Cell states of all tokens of one key-value head (M18, M9, M1).
-static void store(double *u, const struct run *run, const struct ley_heads *x,
+// M22: the surrogate cell is linear, or follows its law.
+static void differentiate(double *i, double *slope, const struct run *run, const double *u, int n) {
+    const struct ley_attention *attention = run->attention;
+    double linear = run->hardware.cell.slope_a_per_v;
+    for (int d = 0; d < n; d++) {
+        bool is_law = attention->follows_law;
+        i[d] = is_law ? ley_cell_current(attention->cell, u[d]) : linear * u[d];
+        slope[d] = is_law ? ley_cell_slope(attention->cell, u[d]) : linear;
+    }
+}
+
+// Cells of one key-value head (M18, M9, M1), with no gradient yet.
+static void store(struct cells *cells, const struct run *run, const struct ley_heads *x,
                   enum ley_signal signal, int64_t pair) {
     const struct ley_attention *attention = run->attention;
     int64_t b = pair / attention->shape.n_kv_heads, h = pair % attention->shape.n_kv_heads;
     int head_dim = attention->shape.head_dim;
     for (int64_t s = 0; s < run->call->n_tokens; s++) {
-        double *u_s = u + s * head_dim;
-        ley_heads_get(u_s, x, b, h, s, head_dim);
-        ley_scale(u_s, u_s, head_dim, &attention->scaler[signal][h], NULL);
-        ley_dac_voltages(u_s, u_s, head_dim, &run->write_grid, NULL);
+        int64_t at = s * head_dim;
+        double *u = cells->u + at;
+        ley_heads_get(u, x, b, h, s, head_dim);
+        ley_scale(u, u, head_dim, &attention->scaler[signal][h], NULL);
+        ley_dac_voltages(u, u, head_dim, &run->write_grid, NULL);
         for (int d = 0; d < head_dim; d++) {
-            u_s[d] = ley_cell_write(attention->cell, u_s[d]);
+            u[d] = ley_cell_write(attention->cell, u[d]);
         }
+        differentiate(cells->i + at, cells->slope + at, run, u, head_dim);
     }
+    memset(cells->du, 0, (size_t)(run->call->n_tokens * head_dim) * sizeof(double));
 }
 
 // M15: live columns of tile n as query t finds them; column p holds the newest token at or before t
@@ -84,8 +106,8 @@ static int gather(struct scratch *scratch, const struct run *run, int64_t t, int
         int64_t lag = (t - p) % ring, s = t - lag;
         if (lag < array->window) {
             scratch->column[n_live++] = (struct ley_column){
-                .k_u = scratch->k_u + s * head_dim,
-                .v_u = scratch->v_u + s * head_dim,
+                .k_u = scratch->k.u + s * head_dim,
+                .v_u = scratch->v.u + s * head_dim,
                 .decay = run->decay[lag],
                 .token = s,
             };
@@ -94,30 +116,30 @@ static int gather(struct scratch *scratch, const struct run *run, int64_t t, int
     return n_live;
 }
 
-// From dA of one tile back to one of its columns: adds to dv_u, dk_u and dpulse.
+// From dA of one tile back to one of its columns: adds to the gradients of its cells and to dpulse.
 static void column_backward(struct scratch *scratch, const struct run *run,
                             const struct ley_column *column, double phi) {
-    const struct ley_hardware *hardware = &run->hardware;
     int head_dim = run->attention->shape.head_dim;
-    double *dv_u = scratch->dv_u + column->token * head_dim;
-    double *dk_u = scratch->dk_u + column->token * head_dim;
-    // the surrogate cell: i = slope * (u * u_scale) * i_scale
-    double g = hardware->cell.slope_a_per_v * column->decay.u_scale * column->decay.i_scale;
+    int64_t at = column->token * head_dim;
+    const double *k_i = scratch->k.i + at, *k_slope = scratch->k.slope + at;
+    const double *v_i = scratch->v.i + at, *v_slope = scratch->v.slope + at;
+    double *dk_u = scratch->k.du + at, *dv_u = scratch->v.du + at;
+    double g = column->decay.u_scale * column->decay.i_scale;
     // M12: A_d = sum over c of phi_c i(w_cd)
     double dphi = 0;
     for (int d = 0; d < head_dim; d++) {
-        dphi += scratch->da[d] * (g * column->v_u[d]);
-        dv_u[d] += scratch->da[d] * (g * phi);
+        dphi += scratch->da[d] * (g * v_i[d]);
+        dv_u[d] += scratch->da[d] * (g * v_slope[d] * phi);
     }
     // M11: phi = clip(S / S_sat, 0, 1), of the true S
     if (!passes(scratch->s[column->token], 0, 1)) {
         return;
     }
-    double ds = dphi / hardware->converter.score_i_sat_a;
+    double ds = dphi / run->hardware.converter.score_i_sat_a;
     // M10: S_c = sum over d of q'_d i(u_cd)
     for (int d = 0; d < head_dim; d++) {
-        scratch->dpulse[d] += ds * (g * column->k_u[d]);
-        dk_u[d] += ds * (g * scratch->pulse[d]);
+        scratch->dpulse[d] += ds * (g * k_i[d]);
+        dk_u[d] += ds * (g * k_slope[d] * scratch->pulse[d]);
     }
 }
 
@@ -149,7 +171,7 @@ void ley_input_backward(double *dx, struct ley_scaler *dscaler, const double *x,
     ley_scale_input_gradient(dx, dx, n, scaler);
 }
 
-// One query of one head: adds to dk_u, dv_u and the scalers' gradients, writes dq.
+// One query of one head: adds to the gradients of cells and scalers' gradients, writes dq.
 static void run_query(struct scratch *scratch, const struct run *run, int64_t head, int64_t t) {
     const struct ley_attention *attention = run->attention;
     int head_dim = attention->shape.head_dim;
@@ -199,23 +221,20 @@ static void store_backward(const struct ley_heads_out *dx, double *du, struct sc
     }
 }
 
-// One key-value head of one sequence: its query heads add to the same dk_u and dv_u, in order.
+// One key-value head of one sequence: its query heads add to the same cells, in order.
 static void run_pair(struct scratch *scratch, const struct run *run, int64_t pair) {
     const struct ley_attention_shape *shape = &run->attention->shape;
     const struct ley_attention_call *call = run->call;
     int64_t n_group = shape->n_query_heads / shape->n_kv_heads;
-    size_t n_bytes = (size_t)(call->n_tokens * shape->head_dim) * sizeof(double);
-    store(scratch->k_u, run, &call->k, LEY_SIGNAL_K, pair);
-    store(scratch->v_u, run, &call->v, LEY_SIGNAL_V, pair);
-    memset(scratch->dk_u, 0, n_bytes);
-    memset(scratch->dv_u, 0, n_bytes);
+    store(&scratch->k, run, &call->k, LEY_SIGNAL_K, pair);
+    store(&scratch->v, run, &call->v, LEY_SIGNAL_V, pair);
     for (int64_t head = pair * n_group; head < (pair + 1) * n_group; head++) {
         for (int64_t t = 0; t < call->n_tokens; t++) {
             run_query(scratch, run, head, t);
         }
     }
-    store_backward(&run->gradient->dk, scratch->dk_u, scratch, run, &call->k, LEY_SIGNAL_K, pair);
-    store_backward(&run->gradient->dv, scratch->dv_u, scratch, run, &call->v, LEY_SIGNAL_V, pair);
+    store_backward(&run->gradient->dk, scratch->k.du, scratch, run, &call->k, LEY_SIGNAL_K, pair);
+    store_backward(&run->gradient->dv, scratch->v.du, scratch, run, &call->v, LEY_SIGNAL_V, pair);
 }
 
 // The next n doubles of a block.
@@ -230,7 +249,8 @@ static bool allocate(struct scratch *scratch, const struct run *run) {
     size_t n_tokens = (size_t)run->call->n_tokens;
     size_t head_dim = (size_t)run->attention->shape.head_dim;
     size_t n_columns = (size_t)run->hardware.array.n_columns;
-    double **rows[] = {&scratch->k_u, &scratch->v_u, &scratch->dk_u, &scratch->dv_u};
+    struct cells *k = &scratch->k, *v = &scratch->v;
+    double **rows[] = {&k->u, &k->i, &k->slope, &k->du, &v->u, &v->i, &v->slope, &v->du};
     double **wide[] = {&scratch->x,    &scratch->scaled, &scratch->pulse,
                        &scratch->sum,  &scratch->a,      &scratch->dout,
                        &scratch->dsum, &scratch->dpulse, &scratch->da};
@@ -274,7 +294,7 @@ static enum ley_status prepare(struct run *run, struct scratch **scratch, int n_
     }
     if (!is_ready) {
         return ley_fail_memory("gradients of attention", (size_t)n_tokens,
-                               4 * sizeof(double) * (size_t)attention->shape.head_dim);
+                               8 * sizeof(double) * (size_t)attention->shape.head_dim);
     }
     for (int64_t lag = 0; lag < n_lags; lag++) {
         int64_t age = ley_refresh_age(attention->refresh_tokens, lag);

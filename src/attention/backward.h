@@ -2,10 +2,10 @@
 //
 // For a loss L of the outputs of ley_attention_forward and dout = dL/dout, gives dL/dq, dL/dk,
 // dL/dv and dL/da, dL/db of every scaler. Rounding is passed straight through; every clip lets a
-// gradient through inside its closed range and stops it outside; cells are differentiated as if
+// gradient through inside its closed range and stops it outside. Cells are differentiated as if
 // they were linear with cell.slope_a_per_v, whatever their law: exact for the linear law, the
-// published surrogate for all others. All is computed in double, the forward pass too, whatever
-// array.arithmetic says: this is the definition.
+// published surrogate for all others; or, with attention->follows_law, by their own law. All is
+// computed in double, the forward pass too, whatever array.arithmetic says: this is the definition.
 #pragma once
 #include "attention/attention.h"
 

@@ -6,6 +6,8 @@
 //     P = G w^T                         (queries, columns)
 //     E = P g^2 / S_sat where 0 <= S / S_sat <= 1,  F = phi g
 //     dq' += E u,  du += E^T q',  dw += F^T G
+// Where gradients follow the cell's law, u and w above stand for i(u) / slope and i(w) / slope, and
+// du and dw are at last multiplied by i'(u) / slope and i'(w) / slope.
 // Most pairs of a query and a column have S < 0, thus no part in any of these, and are left out.
 // All but dq' belongs to one tile, so tiles are dealt out to N_SHARES shares, each with its own
 // sums for dq', which are added in order at the end: nothing depends on the threads. Memory O(T D).
@@ -44,6 +46,7 @@ struct run {
     struct ley_fixed_run codes;
     const struct ley_attention_gradient *gradient;
     int64_t width, n_columns, n_stored; // floats of a row; columns and tokens of storage
+    float level[LEY_LEVELS];            // i(u) / slope of the stored levels [V], see above
     float *q, *dout;                    // (n_heads, T, width) pulses; a dy / A_sat
     float *dq, *total;                  // (N_SHARES, n_heads, T, width) by share; codes of outputs
     float *du, *dw;                     // (n_pairs, n_stored, width)
@@ -100,9 +103,8 @@ static const struct values *expand(struct worker *worker, const struct run *run,
     values->stored = stored;
     for (int64_t c = 0; c < n; c++) {
         for (int64_t d = 0; d < fixed->head_dim; d++) {
-            values->u[c * width + d] = (float)fixed->u_v[k[(d / 4 * n + c) * 4 + d % 4]];
-            values->w[c * width + d] =
-                (float)fixed->u_v[v[(c / 4 * tiles->n_rows + d) * 4 + c % 4]];
+            values->u[c * width + d] = run->level[k[(d / 4 * n + c) * 4 + d % 4]];
+            values->w[c * width + d] = run->level[v[(c / 4 * tiles->n_rows + d) * 4 + c % 4]];
         }
     }
     return values;
@@ -267,6 +269,17 @@ static void finish_head(struct worker *worker, const struct run *run, int64_t he
     }
 }
 
+// By the slope of the law in units of the linear one's; sums of values that were clipped come to
+// nothing anyway.
+static void follow_law(double *du, const double *scaled, const struct run *run,
+                       const struct ley_quantiser *grid, int n) {
+    const struct ley_attention *attention = run->codes.attention;
+    for (int d = 0; attention->follows_law && d < n; d++) {
+        double u_v = ley_cell_write(attention->cell, ley_quantise(grid, ley_clip(grid, scaled[d])));
+        du[d] *= ley_cell_slope(attention->cell, u_v) / attention->hardware.cell.slope_a_per_v;
+    }
+}
+
 // dk or dv and the gradients of its scaler, of one bank.
 static void finish_pair(struct worker *worker, const struct run *run, int64_t pair,
                         enum ley_signal signal) {
@@ -287,6 +300,7 @@ static void finish_pair(struct worker *worker, const struct run *run, int64_t pa
         }
         ley_heads_get(worker->row, x, b, h, t, head_dim);
         ley_scale(worker->scaled, worker->row, head_dim, scaler, NULL);
+        follow_law(worker->sums, worker->scaled, run, &grid, head_dim);
         ley_input_backward(worker->sums, &run->dscaler[signal][pair], worker->row, worker->scaled,
                            scaler, &grid, head_dim);
         ley_heads_put(dx, b, h, t, worker->sums, head_dim);
@@ -369,6 +383,17 @@ static size_t place(struct run *run, void *block, size_t *clean) {
     return at;
 }
 
+// What products take for the stored levels.
+static void set_levels(struct run *run) {
+    const struct ley_attention *attention = run->codes.attention;
+    double slope = attention->hardware.cell.slope_a_per_v;
+    for (int k = 0; k < attention->hardware.converter.kv_levels; k++) {
+        double u_v = attention->fixed->u_v[k];
+        run->level[k] =
+            (float)(attention->follows_law ? ley_cell_current(attention->cell, u_v) / slope : u_v);
+    }
+}
+
 // Memory, then the work.
 static enum ley_status run_in(struct ley_attention_work *work, struct run *run) {
     enum { LINE = 64 };
@@ -410,7 +435,9 @@ enum ley_status ley_attention_backward_fast(const struct ley_attention_gradient 
                                             const struct ley_attention_call *call) {
     // In a shorter ring more laps of a tile than N_PARTS could be in sight of one block.
     bool is_short = ley_hardware_ring(&attention->hardware) < LEY_BLOCK_ROWS;
-    if (!attention->fixed || is_short) {
+    // Laws are told in units of the linear slope.
+    bool has_unit = !attention->follows_law || attention->hardware.cell.slope_a_per_v != 0;
+    if (!attention->fixed || is_short || !has_unit) {
         return ley_attention_backward(gradient, attention, call);
     }
     struct ley_attention_call quiet = *call;
@@ -422,6 +449,7 @@ enum ley_status ley_attention_backward_fast(const struct ley_attention_gradient 
         .gradient = gradient,
         .n_threads = omp_get_max_threads(),
     };
+    set_levels(&run);
     enum ley_status status = run_in(call->work ? call->work : &own, &run);
     ley_free(run.codes.tiles);
     ley_free(run.worker);

@@ -23,11 +23,14 @@ struct ley_cell {
     double shape_scale_a;    // laws with a shape only: swing over what the shape swings
 };
 
-// A law: its current in both arithmetics; `shape` only where the current is a scaled shape.
+// A law: its current in both arithmetics, and the derivative; `shape` and its own derivative only
+// where the current is a scaled shape.
 struct ley_cell_ops {
     double (*current)(const struct ley_cell *cell, double u_v);
     float (*current_f32)(const struct ley_cell *cell, float u_v);
+    double (*slope)(const struct ley_cell *cell, double u_v);
     double (*shape)(double u_v);
+    double (*shape_slope)(double u_v);
 };
 
 // M4: i = slope * u
@@ -38,6 +41,11 @@ static double linear_current(const struct ley_cell *cell, double u_v) {
 // The f32 forms round their constants first: what a float32 kernel would hold.
 static float linear_current_f32(const struct ley_cell *cell, float u_v) {
     return (float)cell->spec.slope_a_per_v * u_v;
+}
+
+static double linear_slope(const struct ley_cell *cell, double u_v) {
+    (void)u_v;
+    return cell->spec.slope_a_per_v;
 }
 
 // M5: i = p0 + p1 u + p2 u^2 + p3 u^3
@@ -52,6 +60,11 @@ static float cubic_current_f32(const struct ley_cell *cell, float u_v) {
     return (float)p[0] + u_v * ((float)p[1] + u_v * ((float)p[2] + u_v * (float)p[3]));
 }
 
+static double cubic_slope(const struct ley_cell *cell, double u_v) {
+    const double *p = cell->spec.p_a;
+    return p[1] + u_v * (2 * p[2] + u_v * 3 * p[3]);
+}
+
 // M6: i = monotone curve through the table at the stored voltage w = v_ref + u
 static double table_current(const struct ley_cell *cell, double u_v) {
     return ley_curve_value(cell->curve, cell->spec.v_ref_v + u_v);
@@ -60,6 +73,10 @@ static double table_current(const struct ley_cell *cell, double u_v) {
 // The curve itself is computed in double and rounded: only its argument is float32.
 static float table_current_f32(const struct ley_cell *cell, float u_v) {
     return (float)ley_curve_value(cell->curve, (float)cell->spec.v_ref_v + u_v);
+}
+
+static double table_slope(const struct ley_cell *cell, double u_v) {
+    return ley_curve_slope(cell->curve, cell->spec.v_ref_v + u_v);
 }
 
 // M24: i = swing * g(u) / (g(v_dd - v_ref) - g(-v_ref)), with a shape g that is 0 at u = 0
@@ -72,12 +89,24 @@ static float shaped_current_f32(const struct ley_cell *cell, float u_v) {
     return (float)(cell->shape_scale_a * cell->ops->shape((double)u_v));
 }
 
+static double shaped_slope(const struct ley_cell *cell, double u_v) {
+    return cell->shape_scale_a * cell->ops->shape_slope(u_v);
+}
+
 static double power3(double u_v) {
     return u_v * u_v * u_v;
 }
 
+static double power3_slope(double u_v) {
+    return 3 * u_v * u_v;
+}
+
 static double power5(double u_v) {
     return u_v * u_v * (u_v * u_v * u_v);
+}
+
+static double power5_slope(double u_v) {
+    return 5 * (u_v * u_v) * (u_v * u_v);
 }
 
 // In long double, then rounded, here and below, for the same bits on every machine (see M7 below).
@@ -85,19 +114,31 @@ static double sigmoid(double u_v) {
     return (double)(1 / (1 + expl(-10 * (long double)u_v)) - 0.5L);
 }
 
+static double sigmoid_slope(double u_v) {
+    long double e = expl(-10 * (long double)u_v);
+    return (double)(10 * e / ((1 + e) * (1 + e)));
+}
+
 static double exponential(double u_v) {
     return (double)expm1l(3 * (long double)u_v);
 }
 
+static double exponential_slope(double u_v) {
+    return (double)(3 * expl(3 * (long double)u_v));
+}
+
+#define SHAPED(shape)                                                                              \
+    { shaped_current, shaped_current_f32, shaped_slope, shape, shape##_slope }
+
 // ORDER cell.law
 static const struct ley_cell_ops laws[] = {
-    [LEY_CELL_LINEAR] = {linear_current, linear_current_f32, NULL},
-    [LEY_CELL_CUBIC] = {cubic_current, cubic_current_f32, NULL},
-    [LEY_CELL_TABLE] = {table_current, table_current_f32, NULL},
-    [LEY_CELL_POWER3] = {shaped_current, shaped_current_f32, power3},
-    [LEY_CELL_POWER5] = {shaped_current, shaped_current_f32, power5},
-    [LEY_CELL_SIGMOID] = {shaped_current, shaped_current_f32, sigmoid},
-    [LEY_CELL_EXPONENTIAL] = {shaped_current, shaped_current_f32, exponential},
+    [LEY_CELL_LINEAR] = {linear_current, linear_current_f32, linear_slope, NULL, NULL},
+    [LEY_CELL_CUBIC] = {cubic_current, cubic_current_f32, cubic_slope, NULL, NULL},
+    [LEY_CELL_TABLE] = {table_current, table_current_f32, table_slope, NULL, NULL},
+    [LEY_CELL_POWER3] = SHAPED(power3),
+    [LEY_CELL_POWER5] = SHAPED(power5),
+    [LEY_CELL_SIGMOID] = SHAPED(sigmoid),
+    [LEY_CELL_EXPONENTIAL] = SHAPED(exponential),
 };
 
 // The table is cut at the read amplitude here, once; afterwards a law is a function of u alone.
@@ -170,6 +211,10 @@ struct ley_decay ley_cell_decay(const struct ley_cell *cell, double age_s) {
 // One indirect call a cell: the law is chosen once, not per read.
 double ley_cell_current(const struct ley_cell *cell, double u_v) {
     return cell->ops->current(cell, u_v);
+}
+
+double ley_cell_slope(const struct ley_cell *cell, double u_v) {
+    return cell->ops->slope(cell, u_v);
 }
 
 float ley_cell_current_f32(const struct ley_cell *cell, float u_v) {

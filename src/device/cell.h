@@ -77,6 +77,9 @@ struct ley_decay ley_cell_decay(const struct ley_cell *cell, double age_s);
 // Read current [A] of a cell in state u [V] under a full-height pulse (M4, M5, M6 or M24).
 double ley_cell_current(const struct ley_cell *cell, double u_v);
 
+// Its derivative by u [A/V]; what training may take for the slope of a cell (M22).
+double ley_cell_slope(const struct ley_cell *cell, double u_v);
+
 // The same law in float32 arithmetic throughout.
 float ley_cell_current_f32(const struct ley_cell *cell, float u_v);
 

@@ -61,6 +61,22 @@ void ley_curve_destroy(struct ley_curve *curve) {
     ley_free(curve);
 }
 
+// The piece of an x between the ends: its left point.
+static const struct point *piece_of(const struct ley_curve *curve, double x) {
+    const struct point *p = curve->point;
+    int last = curve->n - 1;
+    // The guess may be off by rounding or by uneven spacing; the two loops put it right.
+    int i = (int)((x - p[0].x) * curve->index_per_x);
+    i = i < last ? i : last - 1;
+    while (x < p[i].x) {
+        i--;
+    }
+    while (x >= p[i + 1].x) {
+        i++;
+    }
+    return &p[i];
+}
+
 // NaN is caught by the first test and gives the left end.
 double ley_curve_value(const struct ley_curve *curve, double x) {
     const struct point *p = curve->point;
@@ -71,18 +87,21 @@ double ley_curve_value(const struct ley_curve *curve, double x) {
     if (x >= p[last].x) {
         return p[last].y;
     }
-    // The guess may be off by rounding or by uneven spacing; the two loops put it right.
-    int i = (int)((x - p[0].x) * curve->index_per_x);
-    i = i < last ? i : last - 1;
-    while (x < p[i].x) {
-        i--;
-    }
-    while (x >= p[i + 1].x) {
-        i++;
-    }
+    p = piece_of(curve, x);
     // Hermite's basis on t in 0..1: values by a and c, slopes by b and d.
-    double h = p[i + 1].x - p[i].x, t = (x - p[i].x) / h;
+    double h = p[1].x - p[0].x, t = (x - p[0].x) / h;
     double a = (1 + 2 * t) * (1 - t) * (1 - t), b = t * (1 - t) * (1 - t);
     double c = t * t * (3 - 2 * t), d = t * t * (t - 1);
-    return a * p[i].y + b * h * p[i].slope + c * p[i + 1].y + d * h * p[i + 1].slope;
+    return a * p[0].y + b * h * p[0].slope + c * p[1].y + d * h * p[1].slope;
+}
+
+double ley_curve_slope(const struct ley_curve *curve, double x) {
+    const struct point *p = curve->point;
+    if (!(x > p[0].x) || x >= p[curve->n - 1].x) {
+        return 0;
+    }
+    p = piece_of(curve, x);
+    double h = p[1].x - p[0].x, t = (x - p[0].x) / h;
+    double a = 6 * t * (t - 1) / h, b = (1 - t) * (1 - 3 * t), d = t * (3 * t - 2);
+    return a * (p[0].y - p[1].y) + b * p[0].slope + d * p[1].slope;
 }

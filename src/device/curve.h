@@ -18,8 +18,9 @@ LEY_MUST_CHECK enum ley_status ley_curve_create(struct ley_curve **curve, const 
 // NULL is accepted.
 void ley_curve_destroy(struct ley_curve *curve);
 
-// Value at x.
+// Value at x, and its derivative: 0 outside the points.
 double ley_curve_value(const struct ley_curve *curve, double x);
+double ley_curve_slope(const struct ley_curve *curve, double x);
 
 #ifdef __cplusplus
 }

@@ -68,6 +68,14 @@ static void move_scalers(struct ley_net *net, bool from_model) {
     }
 }
 
+void ley_net_follow_law(struct ley_net *net, bool follows_law) {
+    for (int l = 0; l < net->parameters.config.n_layers; l++) {
+        if (net->model->layer[l].attention) {
+            net->model->layer[l].attention->follows_law = follows_law;
+        }
+    }
+}
+
 void ley_net_take_scalers(struct ley_net *net) {
     move_scalers(net, true);
 }

@@ -25,6 +25,10 @@ void ley_scaler_parameters(struct ley_parameter *extra, const struct ley_model_c
 LEY_MUST_CHECK enum ley_status ley_net_set_analog(struct ley_net *net,
                                                   const struct ley_hardware *hardware);
 
+// Whether gradients of its attention, where that is analog, follow the cells' own law (M22); as it
+// is put on a chip they do not.
+void ley_net_follow_law(struct ley_net *net, bool follows_law);
+
 // The other way: tensors <- the scalers of ley_model_attention of the net's model, after these were
 // loaded or calibrated (rounded to float32, there too).
 void ley_net_take_scalers(struct ley_net *net);

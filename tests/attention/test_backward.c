@@ -166,14 +166,15 @@ static void test_backward_all(void **state) {
     print_message("%d cases, linear and cubic\n", oracle_for_each(path, check_case));
 }
 
-// ---- finite differences: exact for linear cells with continuous converters
+// ---- finite differences: exact with continuous converters, where gradients follow the law
 
-// Linear, continuous, leaking fast, with saturations that only some signals reach.
-static struct ley_attention *smooth_attention(struct ley_attention_shape shape, int leakage,
-                                              int window, int ring) {
+// Continuous, leaking fast, with saturations that only some signals reach.
+static struct ley_attention *smooth_attention(struct ley_attention_shape shape, int law,
+                                              int leakage, int window, int ring) {
     struct ley_hardware hardware;
     struct ley_attention *attention;
     ASSERT_OK(ley_hardware_load(&hardware, "ideal"));
+    hardware.cell.law = law;
     hardware.cell.leakage = leakage;
     hardware.cell.tau_s = 20 * hardware.time.token_period_s;
     hardware.array.window = window;
@@ -182,6 +183,7 @@ static struct ley_attention *smooth_attention(struct ley_attention_shape shape, 
     hardware.converter.score_i_sat_a = 6e-6;
     hardware.converter.output_i_sat_a = 6e-6;
     ASSERT_OK(ley_attention_create(&attention, &hardware, &shape));
+    attention->follows_law = law != LEY_CELL_LINEAR;
     for (int i = 0; i < LEY_N_SIGNALS; i++) {
         for (int h = 0; h < ley_attention_n_heads(&shape, (enum ley_signal)i); h++) {
             attention->scaler[i][h].a = 1.1 - 0.2 * h;
@@ -241,8 +243,9 @@ static void assert_clips_matter(const struct data *data, const struct ley_attent
     assert_true(ledger.saturated_outputs < ledger.output_conversions);
 }
 
-static void check_differences(struct ley_attention_shape shape, int leakage, int window, int ring) {
-    struct ley_attention *attention = smooth_attention(shape, leakage, window, ring);
+static void check_differences(struct ley_attention_shape shape, int law, int leakage, int window,
+                              int ring) {
+    struct ley_attention *attention = smooth_attention(shape, law, leakage, window, ring);
     struct data data = random_data(shape, 2, 13, 40);
     struct slopes slopes = {0, 0};
     assert_clips_matter(&data, attention);
@@ -272,10 +275,20 @@ static void check_differences(struct ley_attention_shape shape, int leakage, int
 static void test_finite_differences(void **state) {
     (void)state;
     const struct ley_attention_shape one = {1, 1, 6}, grouped = {4, 2, 5};
-    check_differences(one, LEY_LEAK_RELAX, 64, 0);
-    check_differences(one, LEY_LEAK_UNIFORM, 5, 13);
-    check_differences(grouped, LEY_LEAK_NONE, 5, 0);
-    check_differences(grouped, LEY_LEAK_RELAX, 3, 6);
+    check_differences(one, LEY_CELL_LINEAR, LEY_LEAK_RELAX, 64, 0);
+    check_differences(one, LEY_CELL_LINEAR, LEY_LEAK_UNIFORM, 5, 13);
+    check_differences(grouped, LEY_CELL_LINEAR, LEY_LEAK_NONE, 5, 0);
+    check_differences(grouped, LEY_CELL_LINEAR, LEY_LEAK_RELAX, 3, 6);
+}
+
+// Other laws, with leakage that scales their currents, or none.
+static void test_finite_differences_of_laws(void **state) {
+    (void)state;
+    const struct ley_attention_shape one = {1, 1, 6}, grouped = {4, 2, 5};
+    check_differences(one, LEY_CELL_CUBIC, LEY_LEAK_NONE, 64, 0);
+    check_differences(grouped, LEY_CELL_CUBIC, LEY_LEAK_UNIFORM, 5, 13);
+    check_differences(one, LEY_CELL_SIGMOID, LEY_LEAK_UNIFORM, 64, 0);
+    check_differences(grouped, LEY_CELL_EXPONENTIAL, LEY_LEAK_NONE, 5, 0);
 }
 
 // ---- properties
@@ -447,6 +460,7 @@ static struct ley_attention *fixed_layer(struct ley_hardware *hardware,
     *T = 1 + (int64_t)random_between(seed, 4, 0, 250);
     ASSERT_OK(ley_attention_create(&attention, hardware, shape));
     assert_non_null(attention->fixed);
+    attention->follows_law = seed / 3 % 2;
     attention->scaler[LEY_SIGNAL_Q][0] = (struct ley_scaler){0.7, 0.1};
     attention->scaler[LEY_SIGNAL_OUTPUT][0].a = 1.3;
     return attention;
@@ -531,6 +545,7 @@ int main(void) {
         cmocka_unit_test(test_backward_golden),
         cmocka_unit_test(test_backward_all),
         cmocka_unit_test(test_finite_differences),
+        cmocka_unit_test(test_finite_differences_of_laws),
         cmocka_unit_test(test_group_is_a_sum),
         cmocka_unit_test(test_threads_do_not_matter),
         cmocka_unit_test(test_scaler_gradients_accumulate),

@@ -74,6 +74,9 @@ check "a whole model" "$LEYDEN" info all.gguf
 check "short contexts too" adapt p.gguf --parts 4 --pass 2
 cmp -s p.gguf a.gguf && { echo "FAILED: --parts does nothing"; failures=$((failures + 1)); }
 expect 2 "does not divide --ctx 16" adapt x.gguf --parts 3
+check "gradients of the cells' law" adapt g.gguf --gradient law
+cmp -s g.gguf a.gguf && { echo "FAILED: --gradient does nothing"; failures=$((failures + 1)); }
+expect 2 "--gradient is 'cubic'" adapt x.gguf --gradient cubic
 check "mean of weights" adapt e.gguf --average 0.9
 cmp -s e.gguf a.gguf && { echo "FAILED: --average does nothing"; failures=$((failures + 1)); }
 expect 2 "--average is 1" adapt x.gguf --average 1

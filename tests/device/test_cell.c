@@ -101,6 +101,28 @@ static void test_other_shapes(void **state) {
     }
 }
 
+// Against central differences: off by h^2, where a table's pieces meet by h.
+static void test_slope_is_the_derivative(void **state) {
+    (void)state;
+    static const char *const presets[] = {"paper", "paper-linear", "cmos",          "nl-x3",
+                                          "nl-x5", "nl-sigmoid",   "nl-exponential"};
+    const double h = 1e-5;
+    for (size_t i = 0; i < sizeof presets / sizeof presets[0]; i++) {
+        struct ley_hardware hardware = hardware_of(presets[i]);
+        struct ley_cell *cell = cell_of(&hardware);
+        for (int u = -44; u <= 44; u++) {
+            double x = u * 0.01 + 0.0003;
+            double want = (ley_cell_current(cell, x + h) - ley_cell_current(cell, x - h)) / (2 * h);
+            assert_true(fabs(ley_cell_slope(cell, x) - want) < 1e-4 * 19.3e-6);
+        }
+        ley_cell_destroy(cell);
+    }
+    struct ley_hardware table = hardware_of("cmos");
+    struct ley_cell *cell = cell_of(&table);
+    assert_true(ley_cell_slope(cell, 2) == 0 && ley_cell_slope(cell, -2) == 0);
+    ley_cell_destroy(cell);
+}
+
 // Decay per lag against the published mask in float64
 static void check_decay(const char *folder, const char *name) {
     char path[2048];
@@ -190,6 +212,7 @@ int main(void) {
         cmocka_unit_test(test_linear),
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_other_shapes),
+        cmocka_unit_test(test_slope_is_the_derivative),
         cmocka_unit_test(test_decay_is_published),
         cmocka_unit_test(test_decay_semigroup),
         cmocka_unit_test(test_decay_kinds),
