@@ -44,10 +44,10 @@ show_model() {
         speak $hw $hw -m "$file"
     done
     adapter=$root/adapters/smollm2-135m-instruct.paper.gguf
-    speak "paper, adapted (low-rank changes learned from the model's own digital self)" paper \
+    speak "paper, adapted (low-rank changes, taught by the digital model)" paper \
         -m "$model" --adapter "$adapter"
     echo
-    echo "The adapter has learned 1.2 million tokens and its curve still falls: docs/ADAPTATION.md says where, and"
+    echo "The adapter has learned from 7.4 million tokens and its curve still falls: docs/ADAPTATION.md says where, and"
     echo "tools/adapt_smollm2.sh goes on."
 }
 
