@@ -15,14 +15,14 @@ static enum ley_status compare_vocabularies(const struct adapt *adapt) {
     LEY_TRY(ley_model_file_vocab(adapt->teacher.file, &other));
     int32_t n = ley_model_config(adapt->language.model)->n_vocab;
     int32_t n_other = ley_model_config(adapt->teacher.model)->n_vocab;
-    if (n_other != n || other.n_tokens != own.n_tokens) {
+    if (n_other != n) {
         return ley_fail(LEY_E_ARGUMENT,
                         "--teacher %s has a vocabulary of %d, the model one of %d: it must be the "
                         "same",
                         path, (int)n_other, (int)n);
     }
-    for (int32_t i = 0; i < own.n_tokens; i++) {
-        if (own.token[i].n != other.token[i].n ||
+    for (int32_t i = 0; i < own.n_tokens || i < other.n_tokens; i++) {
+        if (i >= own.n_tokens || i >= other.n_tokens || own.token[i].n != other.token[i].n ||
             memcmp(own.token[i].text, other.token[i].text, own.token[i].n) != 0) {
             return ley_fail(LEY_E_ARGUMENT,
                             "--teacher %s has another vocabulary than the model, from token %d on",
@@ -50,6 +50,9 @@ enum ley_status adapt_open_teacher(struct adapt *adapt) {
     struct language_options options = adapt->options->language;
     if (!adapt->options->teacher) {
         return LEY_OK;
+    }
+    if (!adapt->has[TRANSFER] && adapt->options->divergence == 0 && adapt->options->hidden == 0) {
+        return ley_fail(LEY_E_ARGUMENT, "--teacher has nothing to teach: give it a weight (--kl)");
     }
     options.model = adapt->options->teacher;
     options.adapter = NULL;

@@ -11,8 +11,8 @@
 static const struct command command = {
     "adapt", "adapt -m MODEL --hw PRESET|FILE --data FILE|self -o OUT [--method LIST] [OPTION]...",
     "Adapts a pretrained model to the attention of a chip. Its own digital self is the teacher, "
-    "so\n"
-    "any text will do, or none: --data self learns from text that the model samples.",
+    "or\n"
+    "--teacher; any text will do, or none: --data self learns from text that the teacher samples.",
     "methods, in this order, comma between them:\n"
     "  match     scalers that give every signal the distribution it had on the chip for which the\n"
     "            model has scalers now (as published); without it, scalers are kept or calibrated\n"

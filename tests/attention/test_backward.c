@@ -508,6 +508,29 @@ static void test_fast_is_close_to_the_reference(void **state) {
     print_message("fast gradients within %.2g, %d of 30 within 1e-5\n", worst, n_exact);
 }
 
+// A law cannot be told in units of a linear slope of 0: the reference steps in.
+static void test_fast_without_a_linear_slope(void **state) {
+    (void)state;
+    const struct ley_attention_shape shape = {2, 1, 8};
+    struct ley_hardware hardware;
+    struct ley_attention *attention;
+    ASSERT_OK(ley_hardware_load(&hardware, "paper"));
+    hardware.cell.slope_a_per_v = 0;
+    ASSERT_OK(ley_attention_create(&attention, &hardware, &shape));
+    attention->follows_law = true;
+    struct data want = random_data(shape, 1, 40, 3), got = random_data(shape, 1, 40, 3);
+    struct ley_attention_call call = call_of(&want), fast_call = call_of(&got);
+    struct ley_attention_gradient gradient = gradient_of(&want), fast = gradient_of(&got);
+    ASSERT_OK(ley_attention_backward(&gradient, attention, &call));
+    ASSERT_OK(ley_attention_backward_fast(&fast, attention, &fast_call));
+    assert_true(want.dk[0] != 0);
+    assert_memory_equal(got.dk, want.dk, (size_t)want.n_kv * sizeof(double));
+    assert_memory_equal(got.dq, want.dq, (size_t)want.n_q * sizeof(double));
+    free_data(&want);
+    free_data(&got);
+    ley_attention_destroy(attention);
+}
+
 static void test_fast_has_the_same_bits_everywhere(void **state) {
     (void)state;
     for (uint64_t seed = 0; seed < 8; seed++) {
@@ -551,6 +574,7 @@ int main(void) {
         cmocka_unit_test(test_scaler_gradients_accumulate),
         cmocka_unit_test(test_rows_in_place),
         cmocka_unit_test(test_fast_is_close_to_the_reference),
+        cmocka_unit_test(test_fast_without_a_linear_slope),
         cmocka_unit_test(test_fast_has_the_same_bits_everywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

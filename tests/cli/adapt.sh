@@ -88,6 +88,18 @@ same "the model as --teacher gives another adapter" a.gguf t.gguf
 check "another teacher" adapt t2.gguf --type f32 --teacher all.gguf --data self --cache t2.tokens
 cmp -s t2.gguf a.gguf && { echo "FAILED: --teacher does nothing"; failures=$((failures + 1)); }
 expect 2 "must be the same" adapt x.gguf --teacher "$SOURCE/models/leyden-small.gguf"
+cat >deep.json <<'END'
+{"model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_act": "silu",
+ "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+ "num_key_value_heads": 2, "vocab_size": 12, "max_position_embeddings": 16, "rms_norm_eps": 1e-5,
+ "rope_theta": 10000, "tie_word_embeddings": true}
+END
+check "a deeper model" "$LEYDEN" train --config deep.json --tokenizer "$model" --data text.txt -o deep.gguf \
+    --tokens 64 --ctx 16 --batch 2 --pass 2 --dtype f32
+check "a deeper teacher" adapt t4.gguf --teacher deep.gguf --method distil
+expect 2 "has 2 layers of width 32, the model 1 of 32" adapt x.gguf --teacher deep.gguf
+expect 2 "without --hidden" adapt x.gguf --teacher deep.gguf --method distil --hidden 1
+expect 2 "nothing to teach" adapt x.gguf --teacher deep.gguf --method distil --kl 0 --ce 1
 "$LEYDEN" adapt -m "$model" -o t3.gguf $options --teacher all.gguf >stdout.txt 2>stderr.txt &
 job=$!
 while [ ! -e t3.gguf.transfer.ckpt ] && kill -0 $job 2>/dev/null; do :; done
