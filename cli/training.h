@@ -17,48 +17,49 @@ struct training_options {
     }
 
 // Rows for a command's option table; `o` is a struct training_options.
-#define TRAINING_ROWS(o)                                                                             \
-    {"data",    'f',         OPTION_TEXT,                                                            \
-     &(o).data, "FILE|self", "text, .jsonl or .xz to learn from; self: sampled by the model"},       \
-        {"cache",    0,      OPTION_TEXT,                                                            \
-         &(o).cache, "FILE", "where its tokens are kept (self: OUT.tokens)"},                        \
-        {"join-lines", 0, OPTION_FLAG, &(o).joins_lines, NULL, "the text has wrapped lines"},        \
-        {"tokens", 'n', OPTION_INT, &(o).tokens, "N", "tokens to learn from (1000000)"},             \
-        {"ctx", 'c', OPTION_INT, &(o).ctx, "T", "tokens of a window (256)"},                         \
-        {"batch", 'b', OPTION_INT, &(o).batch, "B", "windows of a step (16)"},                       \
-        {"pass", 0, OPTION_INT, &(o).pass, "B", "windows at a time, for less memory (4)"},           \
-        {"parts",                                                                                    \
-         0,                                                                                          \
-         OPTION_INT,                                                                                 \
-         &(o).parts,                                                                                 \
-         "N",                                                                                        \
-         "every second pass reads windows in N parts, each alone: short contexts too (1)"},          \
-        {"recompute",                                                                                \
-         0,                                                                                          \
-         OPTION_TEXT,                                                                                \
-         &(o).recompute,                                                                             \
-         "WHEN",                                                                                     \
-         "layers on the way back: always, never, auto: to fit in a quarter of memory (auto)"},       \
-        {"gradient",    0,      OPTION_TEXT,                                                         \
-         &(o).gradient, "CELL", "slope of cells: law, their own, or linear, as published (linear)"}, \
-        {"lr", 0, OPTION_REAL, &(o).rate, "X", "highest learning rate"},                             \
-        {"last-lr", 0, OPTION_REAL, &(o).last_rate, "X", "rate at the end (a tenth of --lr)"},       \
-        {"average",                                                                                  \
-         0,                                                                                          \
-         OPTION_REAL,                                                                                \
-         &(o).average,                                                                               \
-         "X",                                                                                        \
-         "decay of a mean of the weights, which is what is validated and written, 0: none (0)"},     \
-        {"warm-up", 0, OPTION_INT, &(o).warm_up, "N", "steps of rising rate (2 % of all)"},          \
-        {"clip", 0, OPTION_REAL, &(o).norm, "X", "largest norm of gradients, 0: any (1)"},           \
-        {"decay", 0, OPTION_REAL, &(o).decay, "X", "weight decay of matrices (0.1)"},                \
-        {"validate", 0, OPTION_INT, &(o).validate_every, "N", "steps between validations (50)"},     \
-        {"validation", 0, OPTION_INT, &(o).n_validation, "N", "windows of one at most (16)"},        \
-        {"held-out", 0, OPTION_REAL, &(o).validation_part, "X", "part of the data for it (0.02)"},   \
-        {"seed", 's', OPTION_INT, &(o).seed, "S", "seed of all that is random (0)"},                 \
-        {"checkpoint", 0, OPTION_REAL, &(o).minutes, "X", "minutes between checkpoints (10)"},       \
-        {"resume", 0, OPTION_FLAG, &(o).resume, NULL, "go on where a run to OUT stopped"}, {         \
-        "log", 0, OPTION_TEXT, &(o).log, "FILE", "a line of JSON for each step"                      \
+#define TRAINING_ROWS(o)                                                                           \
+    {"data",    'f',         OPTION_TEXT,                                                          \
+     &(o).data, "FILE|self", "text, .jsonl or .xz to learn from; self: sampled by the model"},     \
+        {"cache",    0,      OPTION_TEXT,                                                          \
+         &(o).cache, "FILE", "where its tokens are kept (self: OUT.tokens)"},                      \
+        {"join-lines", 0, OPTION_FLAG, &(o).joins_lines, NULL, "the text has wrapped lines"},      \
+        {"tokens", 'n', OPTION_INT, &(o).tokens, "N", "tokens to learn from (1000000)"},           \
+        {"ctx", 'c', OPTION_INT, &(o).ctx, "T", "tokens of a window (256)"},                       \
+        {"batch", 'b', OPTION_INT, &(o).batch, "B", "windows of a step (16)"},                     \
+        {"pass", 0, OPTION_INT, &(o).pass, "B", "windows at a time, for less memory (4)"},         \
+        {"parts",                                                                                  \
+         0,                                                                                        \
+         OPTION_INT,                                                                               \
+         &(o).parts,                                                                               \
+         "N",                                                                                      \
+         "every second pass reads windows in N parts, each alone: short contexts too (1)"},        \
+        {"recompute",                                                                              \
+         0,                                                                                        \
+         OPTION_TEXT,                                                                              \
+         &(o).recompute,                                                                           \
+         "WHEN",                                                                                   \
+         "layers on the way back: always, never, auto: to fit in a quarter of memory (auto)"},     \
+        {"gradient",  0,                                                                           \
+         OPTION_TEXT, &(o).gradient,                                                               \
+         "CELL",      "cells in gradients: linear, as published, or law: as they are (linear)"},   \
+        {"lr", 0, OPTION_REAL, &(o).rate, "X", "highest learning rate"},                           \
+        {"last-lr", 0, OPTION_REAL, &(o).last_rate, "X", "rate at the end (a tenth of --lr)"},     \
+        {"average",                                                                                \
+         0,                                                                                        \
+         OPTION_REAL,                                                                              \
+         &(o).average,                                                                             \
+         "X",                                                                                      \
+         "decay of a mean of the weights, which is what is validated and written, 0: none (0)"},   \
+        {"warm-up", 0, OPTION_INT, &(o).warm_up, "N", "steps of rising rate (2 % of all)"},        \
+        {"clip", 0, OPTION_REAL, &(o).norm, "X", "largest norm of gradients, 0: any (1)"},         \
+        {"decay", 0, OPTION_REAL, &(o).decay, "X", "weight decay of matrices (0.1)"},              \
+        {"validate", 0, OPTION_INT, &(o).validate_every, "N", "steps between validations (50)"},   \
+        {"validation", 0, OPTION_INT, &(o).n_validation, "N", "windows of one at most (16)"},      \
+        {"held-out", 0, OPTION_REAL, &(o).validation_part, "X", "part of the data for it (0.02)"}, \
+        {"seed", 's', OPTION_INT, &(o).seed, "S", "seed of all that is random (0)"},               \
+        {"checkpoint", 0, OPTION_REAL, &(o).minutes, "X", "minutes between checkpoints (10)"},     \
+        {"resume", 0, OPTION_FLAG, &(o).resume, NULL, "go on where a run to OUT stopped"}, {       \
+        "log", 0, OPTION_TEXT, &(o).log, "FILE", "a line of JSON for each step"                    \
     }
 
 struct training {
