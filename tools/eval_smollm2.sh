@@ -6,8 +6,9 @@
 #     2 pages; WINDOWS: of the comparison with digital (8); ADAPTER: a file
 #
 # Needs the data sets (LEYDEN_DATA, default ../shared/data). Results go to tests/regress: a whole one is kept, so
-# delete what is to be made again; what was stopped goes on. Then docs/RESULTS.md and the table of README.md are
-# made. Digital and adapted took 46 minutes on two cores that had other work too; the rest is a matter of minutes.
+# delete what is to be made again (of another adapter: *.adapted.json); what was stopped goes on. Then
+# docs/RESULTS.md and the table of README.md are made. Digital and adapted took 46 minutes on two cores that had
+# other work too; the rest is a matter of minutes.
 set -eu
 cd "$(dirname "$0")/.."
 leyden=${1:-build/bin/leyden}
@@ -21,13 +22,14 @@ LEYDEN_DATA=${LEYDEN_DATA:-../shared/data}
 export LEYDEN_DATA
 tasks=arc_easy,arc_challenge,winogrande,hellaswag,lambada_openai,piqa
 
-run() { # kind, items of a task, pages, further options
+run() { # kind, items of a task, pages, windows to compare with digital, further options
     kind=$1
     items=$2
     pages=$3
-    shift 3
+    windows=$4
+    shift 4
     score "tasks.$kind" "$items" $tasks "$@"
-    score "wikitext.$kind" "$pages" wikitext --divergence "${WINDOWS:-8}" "$@"
+    score "wikitext.$kind" "$pages" wikitext --divergence "$windows" "$@"
 }
 score() { # name, limit, tasks, further options
     file=tests/regress/smollm2-135m-instruct.$1.json
@@ -49,7 +51,8 @@ if [ ! -f $matched ]; then # the published initialisation: the linear chip first
     mv $matched.part $matched
     rm $linear
 fi
-run adapted "${LIMIT:-0}" "${PAGES:-0}" --hw digital,paper --adapter "$adapter"
-run mapped "${FEW:-300}" 2 --hw paper-linear,paper
-run matched "${FEW:-300}" 2 --hw paper --adapter $matched
+run digital "${LIMIT:-0}" "${PAGES:-0}" 0 --hw digital
+run adapted "${LIMIT:-0}" "${PAGES:-0}" "${WINDOWS:-8}" --hw paper --adapter "$adapter"
+run mapped "${FEW:-300}" 2 "${WINDOWS:-8}" --hw paper-linear,paper
+run matched "${FEW:-300}" 2 "${WINDOWS:-8}" --hw paper --adapter $matched
 tools/results_table.py
