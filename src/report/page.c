@@ -111,6 +111,12 @@ void ley_page_cell(struct ley_page *page, const char *text) {
     ley_markup_format(&page->text, "</td>");
 }
 
+void ley_page_cell_figures(struct ley_page *page, const char *text) {
+    ley_markup_format(&page->text, "<td class=\"n\">");
+    ley_markup_escape(&page->text, text);
+    ley_markup_format(&page->text, "</td>");
+}
+
 // A number that is not known shows as a dash.
 void ley_page_cell_number(struct ley_page *page, const char *format, double value) {
     char text[64] = "\xe2\x80\x93";

@@ -51,8 +51,9 @@ void ley_page_table_end(struct ley_page *page); // ends it
 
 // A row, then its cells in order, then the end of the row.
 void ley_page_row(struct ley_page *page);
-void ley_page_row_end(struct ley_page *page);                                       // ends the row
-void ley_page_cell(struct ley_page *page, const char *text);                        // text, escaped
+void ley_page_row_end(struct ley_page *page);                        // ends the row
+void ley_page_cell(struct ley_page *page, const char *text);         // text, escaped
+void ley_page_cell_figures(struct ley_page *page, const char *text); // numbers as text, escaped
 void ley_page_cell_number(struct ley_page *page, const char *format, double value); // printf
 void ley_page_cell_quantity(struct ley_page *page, double value, const char *unit); // with unit
 

@@ -303,11 +303,10 @@ enum ley_status ley_report_write(struct ley_markup *out, const struct ley_report
     return ley_markup_check(out);
 }
 
-void ley_plot_curve_by_position(struct ley_markup *script, struct ley_markup *plot, int *n_curves,
+void ley_plot_curve_by_position(struct ley_markup *script, struct ley_markup *plot, int colour,
                                 const struct cJSON *bins, const char *key, const char *name) {
     const struct cJSON *bin;
-    int n = ++*n_curves;
-    ley_markup_format(script, "$curve%d << EOD\n", n);
+    ley_markup_format(script, "$curve%d << EOD\n", colour);
     cJSON_ArrayForEach(bin, bins) {
         // The middle of a bin on an axis of powers of two.
         double place = sqrt(ley_json_number(bin, "first") * ley_json_number(bin, "last"));
@@ -315,7 +314,7 @@ void ley_plot_curve_by_position(struct ley_markup *script, struct ley_markup *pl
     }
     ley_markup_format(script, "EOD\n");
     ley_markup_format(plot, "%s$curve%d u 1:2 w lp lw 2 pt 7 ps 0.5 lc rgb '#%02d0102' t ",
-                      n > 1 ? ", " : "plot ", n, n);
+                      plot->n ? ", " : "plot ", colour, colour);
     ley_plot_text(plot, name, 24);
 }
 

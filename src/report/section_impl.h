@@ -39,9 +39,9 @@ void ley_plot_block(struct ley_markup *script, const char *name);
 void ley_plot_columns(struct ley_markup *script, const struct cJSON *json, const char *const *key,
                       const double *scale, int n_columns);
 
-// Adds a curve over places in a window: a list of bins {first, last, KEY}; *n_curves counts those
-// of a plot, whose command grows in `plot`.
-void ley_plot_curve_by_position(struct ley_markup *script, struct ley_markup *plot, int *n_curves,
+// Adds a curve over places in a window, a list of bins {first, last, KEY}, to a plot, whose command
+// grows in `plot`. `colour` from 1 to LEY_PLOT_COLOURS, of which each curve has its own.
+void ley_plot_curve_by_position(struct ley_markup *script, struct ley_markup *plot, int colour,
                                 const struct cJSON *bins, const char *key, const char *name);
 
 // Ends such a script with its axes and the command, which is destroyed.

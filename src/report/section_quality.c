@@ -43,7 +43,7 @@ static int put_curves(struct ley_markup *script, const struct ley_result *const 
     for (int i = 0; i < n && n_curves < MAX_CURVES; i++) {
         const struct cJSON *bins = ley_json_list(all[i]->json, "by_position");
         if (bins) {
-            ley_plot_curve_by_position(script, &plot, &n_curves, bins, "nll",
+            ley_plot_curve_by_position(script, &plot, ++n_curves, bins, "nll",
                                        ley_variant_name(all[i]));
         }
     }

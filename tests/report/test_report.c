@@ -179,6 +179,39 @@ static void test_a_page_shows_what_is_there(void **state) {
     ley_markup_destroy(&page);
 }
 
+// Two files of one evaluation: a column each, bars for both, a mean only where every task was run.
+static void test_benchmark_tasks_stand_side_by_side(void **state) {
+    (void)state;
+    if (!has_gnuplot()) {
+        return;
+    }
+    struct ley_report report = {0};
+    ASSERT_OK(
+        add(&report, "a.json",
+            "{\"model\":\"m\",\"is_complete\":true,\"runs\":[{\"hw\":\"digital\",\"results\":{"
+            "\"piqa\":{\"acc,none\":0.5,\"acc_stderr,none\":0.125},"
+            "\"arc_easy\":{\"acc,none\":0.25,\"acc_norm,none\":0.375}}}]}"));
+    ASSERT_OK(
+        add(&report, "b.json",
+            "{\"model\":\"m\",\"is_complete\":true,\"runs\":[{\"hw\":\"p\\u00e9 '<|\",\"scalers\":"
+            "\"adapted\",\"results\":{\"piqa\":{\"acc,none\":0.75}},\"n-samples\":{\"piqa\":"
+            "{\"effective\":7}},\"divergence\":{\"by_position\":["
+            "{\"first\":1,\"last\":1,\"kl\":2},{\"first\":2,\"last\":3,\"kl\":1}]}}]}"));
+    struct ley_markup page = make_page(&report);
+    static const char *const wanted[] = {
+        "accuracy by task",
+        "divergence by place",
+        "<th class=\"n\">digital</th><th class=\"n\">p      , adapted</th>",
+        "<td class=\"n\">50 \xc2\xb1 12</td><td class=\"n\">75</td>",
+        "<td class=\"n\">37.5</td><td class=\"n\">\xe2\x80\x93</td>",
+        "<td class=\"n\">\xe2\x80\x93</td><td class=\"n\">7</td>",
+    };
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+        assert_non_null(strstr(page.text, wanted[i]));
+    }
+    ley_markup_destroy(&page);
+}
+
 static void test_hostile_texts_stay_texts(void **state) {
     (void)state;
     if (!has_gnuplot()) {
@@ -259,6 +292,7 @@ int main(void) {
         cmocka_unit_test(test_what_is_no_result_is_refused),
         cmocka_unit_test(test_mixed_results_are_refused),
         cmocka_unit_test(test_a_page_shows_what_is_there),
+        cmocka_unit_test(test_benchmark_tasks_stand_side_by_side),
         cmocka_unit_test(test_hostile_texts_stay_texts),
         cmocka_unit_test(test_wrong_types_show_as_absent),
         cmocka_unit_test(test_memory_that_runs_out_is_told),
