@@ -5,7 +5,7 @@
 # usage: tools/example_report.sh [-a ADAPTER.gguf] build/bin/leyden [FOLDER [RESULT]...]
 # Takes half a minute on two cores, with an adapter (leyden adapt) a minute: then the adapted model stands beside
 # the digital and the mapped one. Commands run in a folder of their own: results name no other path.
-# RESULTs that took longer (logs of leyden adapt) come along.
+# RESULTs that took longer (logs of leyden adapt, tests/regress/*.json) come along.
 set -eu
 adapter=
 if [ "${1:-}" = -a ]; then
