@@ -47,8 +47,8 @@ show_model() {
     speak "paper, adapted (low-rank changes, taught by the digital model)" paper \
         -m "$model" --adapter "$adapter"
     echo
-    echo "The adapter has learned from 7.4 million tokens and its curve still falls: docs/ADAPTATION.md says where, and"
-    echo "tools/adapt_smollm2.sh goes on."
+    echo "The adapter has learned from 7.4 million tokens: docs/ADAPTATION.md says what that gave and what more did not;"
+    echo "tools/adapt_smollm2.sh makes another."
 }
 
 show_small() {
