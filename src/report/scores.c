@@ -51,43 +51,44 @@ static bool belongs(const struct ley_scores *column, const struct cJSON *run) {
     return true;
 }
 
-static void add_run(struct ley_scores *column, int *n_columns, const struct cJSON *run) {
+static void add_run(struct ley_scores_table *table, const struct cJSON *run) {
+    struct ley_scores *column = table->column;
     char name[sizeof column->name];
     int at = 0;
     name_run(name, sizeof name, run);
-    while (at < *n_columns && (strcmp(column[at].name, name) != 0 || !belongs(&column[at], run))) {
+    while (at < table->n_columns &&
+           (strcmp(column[at].name, name) != 0 || !belongs(&column[at], run))) {
         at++;
     }
-    if (at == LEY_MAX_SCORES || (at < *n_columns && column[at].n_runs == LEY_MAX_SCORE_RUNS)) {
+    if (at == LEY_MAX_SCORES ||
+        (at < table->n_columns && column[at].n_runs == LEY_MAX_SCORE_RUNS)) {
+        table->n_left_out++;
         return;
     }
-    if (at == *n_columns) {
+    if (at == table->n_columns) {
         column[at] = (struct ley_scores){.n_runs = 0};
         memcpy(column[at].name, name, sizeof name);
-        *n_columns += 1;
+        table->n_columns++;
     }
     column[at].run[column[at].n_runs++] = run;
 }
 
 // Digital ones first: everything else is compared with them.
-int ley_gather_scores(struct ley_scores column[LEY_MAX_SCORES],
-                      const struct ley_result *from[LEY_MAX_RESULTS], int *n_from,
-                      const struct ley_report *report) {
+void ley_gather_scores(struct ley_scores_table *table, const struct ley_report *report) {
     const struct ley_result *result;
     const struct cJSON *run;
-    int n_columns = 0;
-    for (*n_from = 0; (result = ley_report_find(report, LEY_RESULT_EVAL, *n_from));) {
-        from[(*n_from)++] = result;
+    table->n_columns = table->n_left_out = 0;
+    for (table->n_from = 0; (result = ley_report_find(report, LEY_RESULT_EVAL, table->n_from));) {
+        table->from[table->n_from++] = result;
     }
     for (int is_chip = 0; is_chip < 2; is_chip++) {
-        for (int i = 0; i < *n_from; i++) {
-            cJSON_ArrayForEach(run, ley_json_list(from[i]->json, "runs")) {
+        for (int i = 0; i < table->n_from; i++) {
+            cJSON_ArrayForEach(run, ley_json_list(table->from[i]->json, "runs")) {
                 bool is_digital = strcmp(ley_json_text(run, "hw", "?"), "digital") == 0;
                 if (is_digital == !is_chip && ley_json_object(run, "results")) {
-                    add_run(column, &n_columns, run);
+                    add_run(table, run);
                 }
             }
         }
     }
-    return n_columns;
 }

@@ -18,12 +18,18 @@ struct ley_scores {
     int n_runs;
 };
 
-// Gathers the runs of `leyden eval` into columns, digital ones first, and the files they came from;
-// runs of one name whose tasks contradict each other stay apart. Returns how many columns; what
-// does not fit is left out. The report has to stay as it is while columns are in use.
-int ley_gather_scores(struct ley_scores column[LEY_MAX_SCORES],
-                      const struct ley_result *from[LEY_MAX_RESULTS], int *n_from,
-                      const struct ley_report *report);
+// The columns, and the files they came from.
+struct ley_scores_table {
+    struct ley_scores column[LEY_MAX_SCORES];
+    int n_columns;
+    const struct ley_result *from[LEY_MAX_RESULTS];
+    int n_from;
+    int n_left_out; // runs for which there was no column left
+};
+
+// Gathers the runs of `leyden eval` into columns, digital ones first; runs of one name whose tasks
+// contradict each other stay apart. The report has to stay as it is while the table is in use.
+void ley_gather_scores(struct ley_scores_table *table, const struct ley_report *report);
 
 // The object of a task with its metrics; NULL where a column has none.
 const struct cJSON *ley_score_task(const struct ley_scores *column, const char *task);

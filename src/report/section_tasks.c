@@ -10,32 +10,39 @@
 enum { MAX_TASKS = 24 };
 
 struct board {
-    struct ley_scores column[LEY_MAX_SCORES];
-    int n_columns;
-    const struct ley_result *from[LEY_MAX_RESULTS];
-    int n_from;
+    struct ley_scores_table scores;
     const struct cJSON *task[MAX_TASKS]; // every task once, as the first column has it that does
-    int n_tasks;
+    int n_tasks, n_tasks_left_out;
 };
 
 static const struct cJSON *first_with(const struct board *board, const char *task) {
     const struct cJSON *found = NULL;
-    for (int c = 0; c < board->n_columns && !found; c++) {
-        found = ley_score_task(&board->column[c], task);
+    for (int c = 0; c < board->scores.n_columns && !found; c++) {
+        found = ley_score_task(&board->scores.column[c], task);
     }
     return found;
 }
 
+static void add_task(struct board *board, const struct cJSON *task) {
+    if (first_with(board, task->string) != task) {
+        return;
+    }
+    if (board->n_tasks < MAX_TASKS) {
+        board->task[board->n_tasks++] = task;
+    } else {
+        board->n_tasks_left_out++;
+    }
+}
+
 static void gather(struct board *board, const struct ley_report *report) {
     const struct cJSON *task;
-    board->n_tasks = 0;
-    board->n_columns = ley_gather_scores(board->column, board->from, &board->n_from, report);
-    for (int c = 0; c < board->n_columns; c++) {
-        for (int r = 0; r < board->column[c].n_runs; r++) {
-            cJSON_ArrayForEach(task, ley_json_object(board->column[c].run[r], "results")) {
-                if (board->n_tasks < MAX_TASKS && first_with(board, task->string) == task) {
-                    board->task[board->n_tasks++] = task;
-                }
+    board->n_tasks = board->n_tasks_left_out = 0;
+    ley_gather_scores(&board->scores, report);
+    for (int c = 0; c < board->scores.n_columns; c++) {
+        const struct ley_scores *column = &board->scores.column[c];
+        for (int r = 0; r < column->n_runs; r++) {
+            cJSON_ArrayForEach(task, ley_json_object(column->run[r], "results")) {
+                add_task(board, task);
             }
         }
     }
@@ -79,8 +86,9 @@ static void put_task(struct ley_page *page, const struct board *board, const str
             ley_page_row(page);
             ley_page_cell(page, task->string);
             ley_page_cell(page, metric);
-            for (int c = 0; c < board->n_columns; c++) {
-                put_score(page, ley_score_task(&board->column[c], task->string), item->string);
+            for (int c = 0; c < board->scores.n_columns; c++) {
+                put_score(page, ley_score_task(&board->scores.column[c], task->string),
+                          item->string);
             }
             ley_page_row_end(page);
         }
@@ -88,17 +96,26 @@ static void put_task(struct ley_page *page, const struct board *board, const str
     ley_page_row(page);
     ley_page_cell(page, task->string);
     ley_page_cell(page, "items");
-    for (int c = 0; c < board->n_columns; c++) {
-        ley_page_cell_number(page, "%.0f", ley_score_items(&board->column[c], task->string));
+    for (int c = 0; c < board->scores.n_columns; c++) {
+        ley_page_cell_number(page, "%.0f", ley_score_items(&board->scores.column[c], task->string));
     }
     ley_page_row_end(page);
 }
 
+// Says what the page has no room for; nothing when everything is there.
+static void put_left_out(char *text, size_t n, const struct board *board) {
+    *text = '\0';
+    if (board->scores.n_left_out > 0 || board->n_tasks_left_out > 0) {
+        snprintf(text, n, " Left out: runs %d, tasks %d (at most %d columns and %d tasks fit).",
+                 board->scores.n_left_out, board->n_tasks_left_out, LEY_MAX_SCORES, MAX_TASKS);
+    }
+}
+
 static void put_table(struct ley_page *page, const struct board *board) {
-    char head[1024] = "task|metric";
-    for (int c = 0; c < board->n_columns; c++) {
+    char head[1024] = "task|metric", left_out[128];
+    for (int c = 0; c < board->scores.n_columns; c++) {
         size_t n = strlen(head);
-        snprintf(head + n, sizeof head - n, "|#%s", board->column[c].name);
+        snprintf(head + n, sizeof head - n, "|#%s", board->scores.column[c].name);
     }
     ley_page_figure(page, true);
     ley_page_table(page, head);
@@ -106,9 +123,11 @@ static void put_table(struct ley_page *page, const struct board *board) {
         put_task(page, board, board->task[t]);
     }
     ley_page_table_end(page);
-    ley_page_caption(page, board->from, board->n_from,
+    put_left_out(left_out, sizeof left_out, board);
+    ley_page_caption(page, board->scores.from, board->scores.n_from,
                      "Benchmark tasks with the metrics of lm-evaluation-harness and their standard "
-                     "errors: accuracies in percent, perplexities as they are.");
+                     "errors: accuracies in percent, perplexities as they are.%s",
+                     left_out);
 }
 
 // ---- the chart of accuracies
@@ -138,13 +157,13 @@ static int put_groups(struct ley_markup *script, const struct board *board) {
 // Bars of one column with their errors: place, accuracy and error in percent. The mean is of
 // columns that have all n tasks; its error is that of independent ones.
 static void put_column(struct ley_markup *script, const struct board *board, int c, int n) {
-    double width = 0.84 / board->n_columns, sum = 0, squares = 0;
-    double offset = (c - 0.5 * (board->n_columns - 1)) * width;
+    double width = 0.84 / board->scores.n_columns, sum = 0, squares = 0;
+    double offset = (c - 0.5 * (board->scores.n_columns - 1)) * width;
     int at = 0, known = 0;
     ley_markup_format(script, "$column%d << EOD\n", c + 1);
     for (int t = 0; t < board->n_tasks; t++) {
         const char *metric = accuracy_of(board->task[t]);
-        const struct cJSON *task = ley_score_task(&board->column[c], board->task[t]->string);
+        const struct cJSON *task = ley_score_task(&board->scores.column[c], board->task[t]->string);
         double value = metric ? ley_json_number(task, metric) : NAN;
         double error = metric ? error_of(task, metric) : NAN;
         at += metric != NULL;
@@ -166,17 +185,17 @@ static void put_column(struct ley_markup *script, const struct board *board, int
 
 // Bars lie, tasks from the top down: it fits a narrow window.
 static void put_chart_command(struct ley_markup *script, const struct board *board, int n) {
-    double half = 0.38 / board->n_columns;
+    double half = 0.38 / board->scores.n_columns;
     ley_markup_format(script,
                       "set yrange [%g:-0.6]\nset xrange [0:*]\nunset grid\n"
                       "set grid x lc rgb '#080102' lt 1 lw 0.6\nset xlabel 'accuracy, %%'\n",
                       n + 0.6);
-    for (int c = 0; c < board->n_columns; c++) {
+    for (int c = 0; c < board->scores.n_columns; c++) {
         ley_markup_format(script,
                           "%s$column%d u 2:1:(0):2:($1-%.5g):($1+%.5g) w boxxyerror "
                           "lc rgb '#%02d0102' t ",
                           c ? ", " : "plot ", c + 1, half, half, c + 1);
-        ley_plot_text(script, board->column[c].name, 40);
+        ley_plot_text(script, board->scores.column[c].name, 40);
         ley_markup_format(script, ", '' u 2:1:3 w xerrorbars pt 0 lc rgb 'black' notitle");
     }
     ley_markup_format(script, "\n");
@@ -186,14 +205,15 @@ static enum ley_status draw_chart(struct ley_page *page, const struct board *boa
     struct ley_markup script = {0};
     enum ley_status status = LEY_OK;
     int n = put_groups(&script, board);
-    for (int c = 0; c < board->n_columns; c++) {
+    for (int c = 0; c < board->scores.n_columns; c++) {
         put_column(&script, board, c, n);
     }
     put_chart_command(&script, board, n);
     if (n > 0) {
         ley_page_figure(page, false);
-        status = ley_page_plot(page, &script, 460, 110 + (n + 1) * (16 + 8 * board->n_columns),
-                               "accuracy by task");
+        status =
+            ley_page_plot(page, &script, 460, 110 + (n + 1) * (16 + 8 * board->scores.n_columns),
+                          "accuracy by task");
         ley_page_caption(page, NULL, 0,
                          "Accuracy by task, normalised by the length of the answer where the "
                          "harness does so, with standard errors; their mean where all were run. "
@@ -217,10 +237,11 @@ static const struct cJSON *divergence_of(const struct ley_scores *column) {
 static int put_curves(struct ley_markup *script, const struct board *board) {
     struct ley_markup plot = {0};
     int n = 0;
-    for (int c = 0; c < board->n_columns; c++) {
-        const struct cJSON *bins = divergence_of(&board->column[c]);
+    for (int c = 0; c < board->scores.n_columns; c++) {
+        const struct cJSON *bins = divergence_of(&board->scores.column[c]);
         if (bins) {
-            ley_plot_curve_by_position(script, &plot, c + 1, bins, "kl", board->column[c].name);
+            ley_plot_curve_by_position(script, &plot, c + 1, bins, "kl",
+                                       board->scores.column[c].name);
             n++;
         }
     }

@@ -212,6 +212,29 @@ static void test_benchmark_tasks_stand_side_by_side(void **state) {
     ley_markup_destroy(&page);
 }
 
+// More hardwares than a table has columns: the page says how many it does not show.
+static void test_a_page_says_what_it_leaves_out(void **state) {
+    (void)state;
+    if (!has_gnuplot()) {
+        return;
+    }
+    struct ley_report report = {0};
+    struct ley_markup text = {0};
+    ley_markup_format(&text, "{\"model\":\"m\",\"is_complete\":true,\"runs\":[");
+    for (int i = 0; i < 11; i++) {
+        ley_markup_format(&text, "%s{\"hw\":\"h%d\",\"results\":{\"piqa\":{\"acc,none\":0.5}}}",
+                          i ? "," : "", i);
+    }
+    ley_markup_format(&text, "]}");
+    ASSERT_OK(add(&report, "many.json", text.text));
+    ley_markup_destroy(&text);
+    struct ley_markup page = make_page(&report);
+    assert_non_null(strstr(page.text, "Left out: runs 3, tasks 0"));
+    assert_non_null(strstr(page.text, ">h7</th>"));
+    assert_null(strstr(page.text, ">h8</th>"));
+    ley_markup_destroy(&page);
+}
+
 static void test_hostile_texts_stay_texts(void **state) {
     (void)state;
     if (!has_gnuplot()) {
@@ -293,6 +316,7 @@ int main(void) {
         cmocka_unit_test(test_mixed_results_are_refused),
         cmocka_unit_test(test_a_page_shows_what_is_there),
         cmocka_unit_test(test_benchmark_tasks_stand_side_by_side),
+        cmocka_unit_test(test_a_page_says_what_it_leaves_out),
         cmocka_unit_test(test_hostile_texts_stay_texts),
         cmocka_unit_test(test_wrong_types_show_as_absent),
         cmocka_unit_test(test_memory_that_runs_out_is_told),
