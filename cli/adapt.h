@@ -12,7 +12,7 @@ struct adapt_options {
     struct training_options training;
     const char *out, *method, *learns, *matrices, *type, *keys, *teacher;
     int rank, transfer_tokens;
-    double scaler_rate, alpha, cross_entropy, divergence, temperature, hidden;
+    double scaler_rate, alpha, cross_entropy, divergence, temperature, hidden, echo;
     bool merge;
 };
 
@@ -24,6 +24,7 @@ struct adapt {
     struct ley_adapter *adapter;  // the same
     struct training training;
     struct ley_net *net;
+    struct ley_echo echo;      // of --echo; zero: none
     struct ley_lora_spec lora; // rank 0: none
     enum adapt_learns learns;
     bool centres_keys; // when calibrated here

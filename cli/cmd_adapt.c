@@ -80,6 +80,9 @@ static enum ley_status check(struct adapt *adapt) {
                         "--ce, --kl and --hidden must be 0 or more, --ce and --kl not both 0, "
                         "--temperature above 0");
     }
+    if (o->echo <= 0 || (o->echo != 1 && (o->divergence == 0 || !adapt->has[DISTIL]))) {
+        return ley_fail(LEY_E_ARGUMENT, "--echo must be above 0, and is of --method distil, --kl");
+    }
     if (strcmp(o->language.hw.name, "digital") == 0) {
         return ley_fail(LEY_E_ARGUMENT, "--hw digital: there is nothing to adapt to");
     }
@@ -204,9 +207,12 @@ static enum ley_status learn(struct adapt *adapt) {
     struct ley_transfer_objective transfer = {adapt->net, teacher};
     struct ley_net_objective distil = {
         .net = adapt->net,
-        .weights = {o->cross_entropy, o->divergence, o->temperature},
+        .weights = {.cross_entropy = o->cross_entropy,
+                    .divergence = o->divergence,
+                    .temperature = o->temperature},
         .hidden_weight = o->hidden,
         .teacher = o->divergence > 0 || o->hidden > 0 ? teacher : NULL,
+        .echo = o->echo != 1 ? &adapt->echo : NULL,
     };
     const struct ley_objective objectives[N_STAGES] = {
         [TRANSFER] = ley_transfer_objective(&transfer), [DISTIL] = ley_net_objective(&distil)};
@@ -273,7 +279,11 @@ static enum ley_status open_all(struct adapt *adapt) {
     LEY_TRY(language_load(&adapt->language, &base));
     LEY_TRY(open_start(adapt));
     LEY_TRY(adapt_open_teacher(adapt));
-    return training_open_data(&adapt->training, adapt_teacher(adapt), adapt->language.file);
+    LEY_TRY(training_open_data(&adapt->training, adapt_teacher(adapt), adapt->language.file));
+    return o->echo == 1
+               ? LEY_OK
+               : ley_echo_create(&adapt->echo, &adapt->training.dataset,
+                                 ley_model_config(adapt->language.model)->n_vocab, o->echo);
 }
 
 static enum ley_status adapt_model(struct adapt *adapt) {
@@ -296,6 +306,7 @@ static enum ley_status adapt_model(struct adapt *adapt) {
 
 static void release(struct adapt *adapt) {
     training_close(&adapt->training);
+    ley_echo_destroy(&adapt->echo);
     ley_net_destroy(adapt->net);
     ley_adapter_close(adapt->adapter);
     ley_model_file_close(adapt->start);
@@ -327,6 +338,7 @@ int cmd_adapt(int argc, char **argv) {
                               .rank = 16,
                               .divergence = 1,
                               .temperature = 1,
+                              .echo = 1,
                               .keys = "centred"};
     struct language_options *l = &o.language;
     const struct option_row rows[] = {
@@ -344,6 +356,8 @@ int cmd_adapt(int argc, char **argv) {
         {"temperature", 0, OPTION_REAL, &o.temperature, "X", "distil: of both distributions (1)"},
         {"hidden", 0, OPTION_REAL, &o.hidden, "X",
          "distil: weight of the teacher's hidden states, layer by layer (0)"},
+        {"echo", 0, OPTION_REAL, &o.echo, "X",
+         "distil: how often the teacher counts where a rare token is said again (1)"},
         {"teacher", 0, OPTION_TEXT, &o.teacher, "MODEL",
          "whom it learns from: another model of the same vocabulary (its own digital self)"},
         {"scaler-lr", 0, OPTION_REAL, &o.scaler_rate, "X",

@@ -100,7 +100,7 @@ static enum ley_status run_head(struct ley_batch_loss *loss, struct ley_net *net
     const struct ley_net_activations *a = &net->a;
     int64_t C = model->config.d_model, n_rows = batch->n_batch * batch->n_tokens;
     const struct ley_stack output = ley_net_stack(net, LEY_STACK_OUTPUT, 0);
-    const struct ley_loss_weights weights = mean_weights(batch, loss->n_rows);
+    const struct ley_loss_weights mean = mean_weights(batch, loss->n_rows);
     const struct ley_teacher *teacher =
         batch->teacher && batch->teacher->logits ? batch->teacher : NULL;
     ley_norm_forward(a->h, a->x + model->config.n_layers * n_rows * C, model, &model->final_norm,
@@ -108,6 +108,8 @@ static enum ley_status run_head(struct ley_batch_loss *loss, struct ley_net *net
     for (int64_t r = 0; r < n_rows; r += net->n_loss_rows) {
         int64_t n = n_rows - r < net->n_loss_rows ? n_rows - r : net->n_loss_rows;
         double *nll = a->statistics, *divergence = nll + n_rows;
+        struct ley_loss_weights weights = mean;
+        weights.emphasis = mean.emphasis ? mean.emphasis + r : NULL;
         if (teacher) {
             teacher->logits(teacher->context, a->teacher, r, n);
         }

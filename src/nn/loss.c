@@ -164,6 +164,8 @@ void ley_loss_backward(double *nll, double *divergence, float *logits, const flo
 #pragma omp parallel for schedule(static)
     for (int64_t r = 0; r < n_rows; r++) {
         double unused = 0, *apart = divergence ? &divergence[r] : &unused;
+        struct ley_loss_weights own = *weights;
+        own.divergence *= weights->emphasis ? (double)weights->emphasis[r] : 1;
         float *row = logits + r * n_vocab;
         nll[r] = 0;
         *apart = 0;
@@ -171,7 +173,7 @@ void ley_loss_backward(double *nll, double *divergence, float *logits, const flo
             memset(row, 0, (size_t)n_vocab * sizeof *row);
         } else {
             backward_row(&nll[r], apart, row, teacher ? teacher + r * n_vocab : NULL, targets[r],
-                         weights, n_vocab);
+                         &own, n_vocab);
         }
     }
 }

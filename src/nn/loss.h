@@ -17,7 +17,8 @@ double ley_log_sum_exp(const float *x, int n);
 // with p = softmax(logits), in the second term softmax(logits / temperature) like t, the teacher's.
 struct ley_loss_weights {
     double cross_entropy, divergence;
-    double temperature; // > 0; a soft teacher above 1. Not made up for by its square here.
+    double temperature;    // > 0; a soft teacher above 1. Not made up for by its square here.
+    const float *emphasis; // borrowed: times that the second term of a row counts; NULL: once
 };
 
 // logits (n_rows, n_vocab) are replaced by the gradient of the weighted sum over rows. nll[n_rows]

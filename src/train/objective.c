@@ -75,6 +75,9 @@ static enum ley_status run(void *context, struct ley_costs *costs, const struct 
         LEY_TRY(run_teacher(objective, batch));
         full.teacher = &teacher;
     }
+    if (objective->echo) {
+        LEY_TRY(ley_echo_weigh(&full.weights.emphasis, objective->echo, batch));
+    }
     LEY_TRY(is_backward ? ley_net_gradient(&loss, objective->net, &full)
                         : ley_net_loss(&loss, objective->net, &full));
     bool is_plain = w->cross_entropy == 0 && w->divergence == 0;

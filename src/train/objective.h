@@ -7,6 +7,7 @@
 
 #include "model/model.h"
 #include "model/net.h"
+#include "train/echo.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -16,7 +17,7 @@ struct ley_session;
 
 // Sums over the rows of a batch; what does not apply is 0.
 struct ley_costs {
-    double cost; // what is made smaller
+    double cost; // what is made smaller, but with every row once (echo.h)
     double nll, divergence, hidden;
     int64_t n_rows;
 };
@@ -36,6 +37,7 @@ struct ley_net_objective {
     double hidden_weight;            // of hidden states (M28)
     const struct ley_model *teacher; // borrowed; NULL: weights.divergence and hidden_weight are 0
     struct ley_session *session;     // of the teacher, made when needed
+    struct ley_echo *echo;           // borrowed; NULL: all rows count once
     int64_t n_batch, n_tokens;       // of the session
     float *hidden;                   // (L, n_hidden) the teacher's, of the batch
     int64_t n_hidden, hidden_room;

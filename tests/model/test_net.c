@@ -34,7 +34,7 @@ static void make_with(struct fixture *f, enum ley_family family, enum ley_nn_dty
         f->tokens[i] = (int32_t)random_between(1, (uint64_t)i, 0, 61);
         f->targets[i] = (int32_t)random_between(2, (uint64_t)i, -4, 61);
     }
-    f->batch = (struct ley_batch){f->tokens, f->targets, B, T, {0, 0, 0}, 0, NULL, 0};
+    f->batch = (struct ley_batch){f->tokens, f->targets, B, T, {.temperature = 0}, 0, NULL, 0};
 }
 
 static void make(struct fixture *f, enum ley_family family, enum ley_nn_dtype dtype) {
@@ -163,14 +163,14 @@ static void test_teacher(void **state) {
     assert_memory_equal(rows, logits + 5 * 61, 20 * 61 * sizeof *rows);
     ley_session_destroy(session);
     f.batch.teacher = &teacher;
-    f.batch.weights = (struct ley_loss_weights){0, 1, 2};
+    f.batch.weights = (struct ley_loss_weights){.divergence = 1, .temperature = 2};
     assert_true(fabs(cost(&f)) < 1e-9); // its own best pupil
     gradient(&f);
     assert_true(ley_gradient_norm(f.p) < 1e-6);
     for (int i = 0; i < B * T * 61; i++) {
         logits[i] += (float)random_between(3, (uint64_t)i, -1, 1);
     }
-    f.batch.weights = (struct ley_loss_weights){0.3, 0.7, 2};
+    f.batch.weights = (struct ley_loss_weights){0.3, 0.7, 2, NULL};
     check_directions(&f);
     ley_net_destroy(f.net);
 }

@@ -360,6 +360,10 @@ static double log_softmax(const double *x, int i, double temperature) {
     return x[i] / temperature - log(sum);
 }
 
+static double times(const struct loss_case *c, int row) {
+    return c->weights.emphasis ? (double)c->weights.emphasis[row] : 1;
+}
+
 static double loss_of(const double *logits, const void *context) {
     const struct loss_case *c = context;
     double sum = 0;
@@ -376,16 +380,16 @@ static double loss_of(const double *logits, const void *context) {
         for (int i = 0; c->teacher && i < VOCABULARY; i++) {
             double t = log_softmax(teacher, i, c->weights.temperature);
             double p = log_softmax(row, i, c->weights.temperature);
-            sum += c->weights.divergence * exp(t) * (t - p);
+            sum += times(c, r) * c->weights.divergence * exp(t) * (t - p);
         }
     }
     return sum;
 }
 
-static void check_loss(const float *teacher, double temperature) {
+static void check_loss(const float *teacher, double temperature, const float *emphasis) {
     float logits[ROWS * VOCABULARY], gradient[ROWS * VOCABULARY];
     const int32_t targets[ROWS] = {3, -1, 0, VOCABULARY - 1};
-    const struct loss_case c = {teacher, targets, {0.7, 0.4, temperature}};
+    const struct loss_case c = {teacher, targets, {0.7, 0.4, temperature, emphasis}};
     double nll[ROWS], divergence[ROWS], at[ROWS * VOCABULARY];
     fill(logits, ROWS * VOCABULARY, 18, -4, 4);
     memcpy(gradient, logits, sizeof logits);
@@ -395,7 +399,8 @@ static void check_loss(const float *teacher, double temperature) {
     ley_loss_backward(nll, divergence, gradient, teacher, targets, &c.weights, ROWS, VOCABULARY);
     double sum = 0;
     for (int r = 0; r < ROWS; r++) {
-        sum += c.weights.cross_entropy * nll[r] + c.weights.divergence * divergence[r];
+        sum +=
+            c.weights.cross_entropy * nll[r] + times(&c, r) * c.weights.divergence * divergence[r];
     }
     assert_true(fabs(sum - loss_of(at, &c)) < 1e-6);
     assert_true(nll[1] == 0 && divergence[1] == 0 && gradient[VOCABULARY + 2] == 0);
@@ -407,9 +412,11 @@ static void test_loss(void **state) {
     (void)state;
     float teacher[ROWS * VOCABULARY];
     fill(teacher, ROWS * VOCABULARY, 19, -4, 4);
-    check_loss(NULL, 1);
-    check_loss(teacher, 1);
-    check_loss(teacher, 2.5);
+    static const float emphasis[ROWS] = {3, 2, 0, 1};
+    check_loss(NULL, 1, NULL);
+    check_loss(teacher, 1, NULL);
+    check_loss(teacher, 2.5, NULL);
+    check_loss(teacher, 2.5, emphasis);
 }
 
 // --- softmax attention

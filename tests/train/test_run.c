@@ -52,7 +52,7 @@ static void make_net(struct fixture *f, bool is_analog) {
     ASSERT_OK(ley_net_set_lora(f->net, &spec));
     ASSERT_OK(ley_model_create(&f->teacher, &f->config, &source, LEY_NN_F32));
     f->net_objective.teacher = f->teacher;
-    f->net_objective.weights = (struct ley_loss_weights){0.5, 1, 1};
+    f->net_objective.weights = (struct ley_loss_weights){0.5, 1, 1, NULL};
 }
 
 static void make(struct fixture *f, bool is_analog) {
