@@ -81,7 +81,8 @@ static enum ley_status check(struct adapt *adapt) {
                         "--temperature above 0");
     }
     if (o->echo <= 0 || (o->echo != 1 && (o->divergence == 0 || !adapt->has[DISTIL]))) {
-        return ley_fail(LEY_E_ARGUMENT, "--echo must be above 0, and is of --method distil, --kl");
+        return ley_fail(LEY_E_ARGUMENT,
+                        "--echo must be above 0, and needs --method distil with --kl");
     }
     if (strcmp(o->language.hw.name, "digital") == 0) {
         return ley_fail(LEY_E_ARGUMENT, "--hw digital: there is nothing to adapt to");

@@ -84,7 +84,7 @@ check "hidden states too" adapt h.gguf --method distil --hidden 1 --log h.jsonl
 grep -q '"hidden":[0-9]' h.jsonl || { echo "FAILED: no hidden states in the log"; failures=$((failures + 1)); }
 check "rare tokens said again" adapt r.gguf --method distil --echo 4
 expect 2 "--echo must be above 0" adapt x.gguf --echo 0
-expect 2 "--echo must be above 0, and is of --method distil" adapt x.gguf --method transfer --echo 4
+expect 2 "--echo must be above 0, and needs --method distil" adapt x.gguf --method transfer --echo 4
 # another teacher: any model of the same vocabulary
 check "itself as a teacher" adapt t.gguf --type f32 --teacher "$model"
 same "the model as --teacher gives another adapter" a.gguf t.gguf
