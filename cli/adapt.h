@@ -4,7 +4,7 @@
 #include "training.h"
 
 enum adapt_stage { MATCH, TRANSFER, DISTIL, N_STAGES };
-enum adapt_learns { SCALERS, LORA, ALL };
+enum adapt_learns { SCALERS, LORA, MATRICES, ALL };
 
 struct adapt_options {
     struct invocation invocation;

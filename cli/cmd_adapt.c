@@ -19,7 +19,7 @@ static const struct command command = {
     "  transfer  attention layer by layer: each gives what the teacher's gives\n"
     "  distil    end to end: the teacher's distribution of the next token\n"
     "OUT is an adapter (GGUF) for run, chat and perplexity --adapter, or for convert --adapter;\n"
-    "with --merge or --train all it is a whole model. --adapter FILE goes on from another one,\n"
+    "with --merge, --train matrices or all it is a whole model. --adapter FILE goes on from another one,\n"
     "of no higher rank.\n"
     "Ctrl-C saves; --resume goes on and gives the same bits as a run that was never stopped."};
 
@@ -50,14 +50,14 @@ static enum ley_status parse_method(struct adapt *adapt) {
 }
 
 static enum ley_status parse_learns(struct adapt *adapt) {
-    static const char *const names[] = {"scalers", "lora", "all"};
+    static const char *const names[] = {"scalers", "lora", "matrices", "all"};
     for (int i = 0; i <= ALL; i++) {
         if (strcmp(adapt->options->learns, names[i]) == 0) {
             adapt->learns = (enum adapt_learns)i;
             return LEY_OK;
         }
     }
-    return ley_fail(LEY_E_ARGUMENT, "--train is '%s', must be scalers, lora or all",
+    return ley_fail(LEY_E_ARGUMENT, "--train is '%s', must be scalers, lora, matrices or all",
                     adapt->options->learns);
 }
 
@@ -94,8 +94,8 @@ static enum ley_status check(struct adapt *adapt) {
 
 // Highest rates that have worked. Layer by layer larger ones do than end to end.
 static const double usual_rate[N_STAGES][ALL + 1] = {
-    [TRANSFER] = {[SCALERS] = 5e-2, [LORA] = 6e-3, [ALL] = 2e-3},
-    [DISTIL] = {[SCALERS] = 1e-2, [LORA] = 1e-3, [ALL] = 1e-3},
+    [TRANSFER] = {[SCALERS] = 5e-2, [LORA] = 6e-3, [MATRICES] = 2e-3, [ALL] = 2e-3},
+    [DISTIL] = {[SCALERS] = 1e-2, [LORA] = 1e-3, [MATRICES] = 1e-3, [ALL] = 1e-3},
 };
 
 static double rate_of(const struct adapt *adapt, enum adapt_stage stage) {
@@ -153,9 +153,15 @@ static enum ley_status create_net(struct adapt *adapt) {
     return status;
 }
 
-// What learns in a stage: of weights nothing but with --train all; in a transfer only what
-// attention is made of.
+static bool is_matrix_of_layer(const struct ley_model_config *config, int weight) {
+    const struct ley_weight_info info = ley_weight_info(config, (enum ley_weight)weight);
+    return info.is_per_layer && info.is_matrix;
+}
+
+// What learns in a stage: scalers and low-rank changes always, of weights what --train says; in a
+// transfer only what attention is made of.
 static void choose_tensors(struct adapt *adapt, bool is_transfer) {
+    const struct ley_model_config *config = ley_model_file_config(adapt->language.file);
     struct ley_parameters *p = ley_net_parameters(adapt->net);
     for (int t = 0; t < p->n_tensors; t++) {
         struct ley_parameter *tensor = &p->tensor[t];
@@ -163,7 +169,9 @@ static void choose_tensors(struct adapt *adapt, bool is_transfer) {
             tensor->weight == LEY_N_WEIGHTS
                 ? strstr(tensor->name, ".FFN_") == NULL
                 : tensor->weight >= LEY_WEIGHT_ATTN_NORM && tensor->weight < LEY_WEIGHT_FFN_NORM;
-        bool is_learned = tensor->weight == LEY_N_WEIGHTS || adapt->learns == ALL;
+        bool is_learned =
+            tensor->weight == LEY_N_WEIGHTS || adapt->learns == ALL ||
+            (adapt->learns == MATRICES && is_matrix_of_layer(config, tensor->weight));
         tensor->trains = is_learned && tensor->weight != LEY_WEIGHT_ROPE_FACTORS &&
                          (is_attention || !is_transfer);
     }
@@ -259,7 +267,7 @@ static enum ley_status save(struct adapt *adapt) {
     const struct adapt_options *o = adapt->options;
     const struct ley_block_type *type = NULL;
     char *hardware;
-    bool is_whole = o->merge || adapt->learns == ALL;
+    bool is_whole = o->merge || adapt->learns >= MATRICES;
     LEY_TRY(training_type(&type, o->type ? o->type : "f16"));
     LEY_TRY(language_describe(&hardware, &adapt->language.hardware));
     const struct ley_adapter_facts facts = {hardware, origin_of(adapt), type};
@@ -346,7 +354,7 @@ int cmd_adapt(int argc, char **argv) {
         LANGUAGE_ROWS(*l),
         {"out", 'o', OPTION_TEXT, &o.out, "FILE", "the adapter, or model, to write"},
         {"method", 0, OPTION_TEXT, &o.method, "LIST", "of the methods below (transfer,distil)"},
-        {"train", 0, OPTION_TEXT, &o.learns, "WHAT", "scalers, lora (and scalers) or all (lora)"},
+        {"train", 0, OPTION_TEXT, &o.learns, "WHAT", "scalers, lora, matrices (of layers) or all (lora)"},
         {"rank", 'r', OPTION_INT, &o.rank, "R", "of low-rank changes (16)"},
         {"alpha", 0, OPTION_REAL, &o.alpha, "X", "their scale times the rank (2 R)"},
         {"lora", 0, OPTION_TEXT, &o.matrices, "LIST",

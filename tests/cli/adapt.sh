@@ -71,6 +71,14 @@ check "scalers only" adapt s.gguf --train scalers --method distil
 check "scalers only run" "$LEYDEN" run -m "$model" --adapter s.gguf $chip -p hell -n 4 --temp 0
 check "all weights" adapt all.gguf --train all --method transfer,distil
 check "a whole model" "$LEYDEN" info all.gguf
+check "matrices of the layers" adapt matrices.gguf --train matrices --method transfer,distil
+check "a whole model too" "$LEYDEN" convert "$model" -o before.gguf
+for m in before matrices all; do
+    tail -c 128 $m.gguf >$m.norm # the last tensor: 32 scales of the last norm, float32
+done
+same "--train matrices changes a norm" before.norm matrices.norm
+cmp -s before.norm all.norm && { echo "FAILED: --train all changes no norm"; failures=$((failures + 1)); }
+cmp -s before.gguf matrices.gguf && { echo "FAILED: --train matrices does nothing"; failures=$((failures + 1)); }
 check "short contexts too" adapt p.gguf --parts 4 --pass 2
 cmp -s p.gguf a.gguf && { echo "FAILED: --parts does nothing"; failures=$((failures + 1)); }
 expect 2 "does not divide --ctx 16" adapt x.gguf --parts 3
