@@ -19,8 +19,8 @@ static const struct command command = {
     "  transfer  attention layer by layer: each gives what the teacher's gives\n"
     "  distil    end to end: the teacher's distribution of the next token\n"
     "OUT is an adapter (GGUF) for run, chat and perplexity --adapter, or for convert --adapter;\n"
-    "with --merge, --train matrices or all it is a whole model. --adapter FILE goes on from another one,\n"
-    "of no higher rank.\n"
+    "with --merge, --train matrices or all it is a whole model. --adapter FILE goes on from\n"
+    "another one, of no higher rank.\n"
     "Ctrl-C saves; --resume goes on and gives the same bits as a run that was never stopped."};
 
 static const char *const stage_names[N_STAGES] = {"match", "transfer", "distil"};
@@ -169,9 +169,8 @@ static void choose_tensors(struct adapt *adapt, bool is_transfer) {
             tensor->weight == LEY_N_WEIGHTS
                 ? strstr(tensor->name, ".FFN_") == NULL
                 : tensor->weight >= LEY_WEIGHT_ATTN_NORM && tensor->weight < LEY_WEIGHT_FFN_NORM;
-        bool is_learned =
-            tensor->weight == LEY_N_WEIGHTS || adapt->learns == ALL ||
-            (adapt->learns == MATRICES && is_matrix_of_layer(config, tensor->weight));
+        bool is_learned = tensor->weight == LEY_N_WEIGHTS || adapt->learns == ALL ||
+                          (adapt->learns == MATRICES && is_matrix_of_layer(config, tensor->weight));
         tensor->trains = is_learned && tensor->weight != LEY_WEIGHT_ROPE_FACTORS &&
                          (is_attention || !is_transfer);
     }
@@ -354,7 +353,8 @@ int cmd_adapt(int argc, char **argv) {
         LANGUAGE_ROWS(*l),
         {"out", 'o', OPTION_TEXT, &o.out, "FILE", "the adapter, or model, to write"},
         {"method", 0, OPTION_TEXT, &o.method, "LIST", "of the methods below (transfer,distil)"},
-        {"train", 0, OPTION_TEXT, &o.learns, "WHAT", "scalers, lora, matrices (of layers) or all (lora)"},
+        {"train", 0, OPTION_TEXT, &o.learns, "WHAT",
+         "scalers, lora, matrices (of layers) or all (lora)"},
         {"rank", 'r', OPTION_INT, &o.rank, "R", "of low-rank changes (16)"},
         {"alpha", 0, OPTION_REAL, &o.alpha, "X", "their scale times the rank (2 R)"},
         {"lora", 0, OPTION_TEXT, &o.matrices, "LIST",
