@@ -47,7 +47,7 @@ show_model() {
     speak "paper, adapted (low-rank changes, taught by the digital model)" paper \
         -m "$model" --adapter "$adapter"
     echo
-    echo "The adapter has learned from 7.4 million tokens: docs/ADAPTATION.md says what that gave and what more did not;"
+    echo "The adapter has learned from 8.2 million tokens: docs/ADAPTATION.md says what that gave and what more did not;"
     echo "tools/adapt_smollm2.sh makes another."
 }
 
