@@ -4,7 +4,7 @@
     extract_adapter.py BASE.gguf TRAINED.gguf OUT.gguf [--rank 64] [--type f16]
 
 BASE is the model that the adapter will be for, quantised or not; TRAINED has the same matrices (`leyden adapt --train
-all`, from a merged adapter or from BASE). Of the change of each matrix the largest singular values are kept; scalers and
+matrices`, or all, from a merged adapter or from BASE). Of the change of each matrix the largest singular values are kept; scalers and
 hardware come along. Adapters hold matrices of layers alone: what norms and embeddings have learned is said and left behind.
 Needs numpy and gguf.
 """
