@@ -153,8 +153,8 @@ static enum ley_status create_net(struct adapt *adapt) {
     return status;
 }
 
-static bool is_matrix_of_layer(const struct ley_model_config *config, int weight) {
-    const struct ley_weight_info info = ley_weight_info(config, (enum ley_weight)weight);
+static bool is_matrix_of_layer(const struct ley_model_config *config, enum ley_weight weight) {
+    const struct ley_weight_info info = ley_weight_info(config, weight);
     return info.is_per_layer && info.is_matrix;
 }
 
