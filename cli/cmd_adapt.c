@@ -19,8 +19,8 @@ static const struct command command = {
     "  transfer  attention layer by layer: each gives what the teacher's gives\n"
     "  distil    end to end: the teacher's distribution of the next token\n"
     "OUT is an adapter (GGUF) for run, chat and perplexity --adapter, or for convert --adapter;\n"
-    "with --merge, --train matrices or all it is a whole model. --adapter FILE goes on from\n"
-    "another one, of no higher rank.\n"
+    "with --merge, --train matrices or all it is a whole model, out of which leyden extract takes\n"
+    "an adapter. --adapter FILE goes on from another one, of no higher rank.\n"
     "Ctrl-C saves; --resume goes on and gives the same bits as a run that was never stopped."};
 
 static const char *const stage_names[N_STAGES] = {"match", "transfer", "distil"};
@@ -68,7 +68,7 @@ static enum ley_status check(struct adapt *adapt) {
     LEY_TRY(parse_method(adapt));
     LEY_TRY(parse_learns(adapt));
     LEY_TRY(language_keys(&adapt->centres_keys, o->keys));
-    LEY_TRY(o->type ? training_type(&type, o->type) : LEY_OK);
+    LEY_TRY(o->type ? session_type(&type, o->type, false) : LEY_OK);
     if (o->rank < 1 || o->rank > 4096 || o->alpha < 0 || o->transfer_tokens < 0 ||
         o->scaler_rate < 0) {
         return ley_fail(LEY_E_ARGUMENT, "--rank must be 1..4096, --alpha, --scaler-lr and "
@@ -267,7 +267,7 @@ static enum ley_status save(struct adapt *adapt) {
     const struct ley_block_type *type = NULL;
     char *hardware;
     bool is_whole = o->merge || adapt->learns >= MATRICES;
-    LEY_TRY(training_type(&type, o->type ? o->type : "f16"));
+    LEY_TRY(session_type(&type, o->type ? o->type : "f16", false));
     LEY_TRY(language_describe(&hardware, &adapt->language.hardware));
     const struct ley_adapter_facts facts = {hardware, origin_of(adapt), type};
     enum ley_status status =

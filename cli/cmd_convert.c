@@ -17,27 +17,6 @@ struct options {
     const char *model, *out, *type, *adapter;
 };
 
-// q8_0 is refused for a folder here already, so the message can name what is possible.
-static enum ley_status find_type(const struct ley_block_type **type, const char *name,
-                                 bool to_folder) {
-    static const struct {
-        const char *name;
-        uint32_t id;
-    } known[] = {{"f32", LEY_BLOCK_F32},
-                 {"f16", LEY_BLOCK_F16},
-                 {"bf16", LEY_BLOCK_BF16},
-                 {"q8_0", LEY_BLOCK_Q8_0}};
-    int n = to_folder ? 3 : 4; // folders hold no blocks
-    for (int i = 0; i < n; i++) {
-        if (strcmp(name, known[i].name) == 0) {
-            *type = ley_block_type(known[i].id);
-            return LEY_OK;
-        }
-    }
-    return ley_fail(LEY_E_ARGUMENT, "--type is '%s', must be f32, f16%s", name,
-                    to_folder ? " or bf16 for a folder" : ", bf16 or q8_0");
-}
-
 // The tokenizer of the input when it can be read; says why not otherwise.
 static const struct ley_vocab *find_vocab(struct ley_vocab *vocab, struct ley_model_file *file) {
     if (ley_model_file_vocab(file, vocab) == LEY_OK) {
@@ -55,7 +34,7 @@ static enum ley_status convert(const struct options *o) {
     const struct ley_block_type *type = NULL;
     // The slash decides the format of the output; the input's is seen when it is opened.
     bool to_folder = o->out[strlen(o->out) - 1] == '/';
-    LEY_TRY(find_type(&type, o->type, to_folder));
+    LEY_TRY(session_type(&type, o->type, !to_folder)); // folders hold no blocks
     LEY_TRY(ley_model_file_open(&file, o->model));
     enum ley_status status = o->adapter ? ley_model_file_apply(file, o->adapter) : LEY_OK;
     if (status == LEY_OK) {

@@ -49,7 +49,7 @@ static enum ley_status check(const struct options *o) {
         return ley_fail(LEY_E_ARGUMENT, "--data self needs a model that can write");
     }
     LEY_TRY(language_dtype(&dtype, o->language.dtype));
-    LEY_TRY(training_type(&type, o->type));
+    LEY_TRY(session_type(&type, o->type, false));
     return training_check(&o->training, o->out);
 }
 

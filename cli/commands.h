@@ -12,6 +12,7 @@ int cmd_config(int argc, char **argv);     // show, validate, compare hardware d
 int cmd_convert(int argc, char **argv);    // model files between formats
 int cmd_cost(int argc, char **argv);       // energy, latency, area; rivals
 int cmd_eval(int argc, char **argv);       // benchmark tasks
+int cmd_extract(int argc, char **argv);    // an adapter out of a trained model
 int cmd_info(int argc, char **argv);       // what a model file holds
 int cmd_params(int argc, char **argv);     // every parameter
 int cmd_perplexity(int argc, char **argv); // how well a model predicts a text

@@ -23,6 +23,7 @@ static const struct {
     {"convert", cmd_convert, "model files between GGUF and Hugging Face, and between number types"},
     {"cost", cmd_cost, "energy, latency, area and retention, beside digital rivals"},
     {"eval", cmd_eval, "benchmark tasks, on chips beside the digital model"},
+    {"extract", cmd_extract, "an adapter out of what a whole model has learned"},
     {"info", cmd_info, "what a model file holds"},
     {"params", cmd_params, "list every hardware parameter with unit, range, default, meaning"},
     {"perplexity", cmd_perplexity, "how well a model predicts a text, on a chip or digitally"},

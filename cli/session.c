@@ -40,6 +40,26 @@ enum ley_status session_hardware(struct ley_hardware *hardware,
     return LEY_OK;
 }
 
+enum ley_status session_type(const struct ley_block_type **type, const char *name,
+                             bool has_blocks) {
+    static const struct {
+        const char *name;
+        uint32_t id;
+    } known[] = {{"f32", LEY_BLOCK_F32},
+                 {"f16", LEY_BLOCK_F16},
+                 {"bf16", LEY_BLOCK_BF16},
+                 {"q8_0", LEY_BLOCK_Q8_0}};
+    int n = has_blocks ? 4 : 3;
+    for (int i = 0; i < n; i++) {
+        if (strcmp(name, known[i].name) == 0) {
+            *type = ley_block_type(known[i].id);
+            return LEY_OK;
+        }
+    }
+    return ley_fail(LEY_E_ARGUMENT, "--type is '%s', must be f32, f16%s", name,
+                    has_blocks ? ", bf16 or q8_0" : " or bf16");
+}
+
 // A word that means nothing special to a shell goes without quotes. A quote inside quotes ends
 // them, stands escaped, and begins them again.
 static void add_word(struct ley_markup *line, const char *word) {

@@ -45,6 +45,9 @@ struct hardware_options {
 enum ley_status session_hardware(struct ley_hardware *hardware,
                                  const struct hardware_options *options);
 
+// The number type that --type names: f32, f16, bf16 or, where blocks have a place, q8_0.
+enum ley_status session_type(const struct ley_block_type **type, const char *name, bool has_blocks);
+
 // Prints "leyden COMMAND: detail" on stderr and returns the exit code of the status.
 int session_fail(const char *command, enum ley_status status);
 

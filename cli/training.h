@@ -123,9 +123,6 @@ enum ley_status training_run(struct training *training, struct ley_net *net,
 enum ley_status training_write_model(const char *out, struct ley_model_file *file,
                                      struct ley_model_file *vocab_file, const char *type);
 
-// The format of this name: f32, f16 or bf16.
-enum ley_status training_type(const struct ley_block_type **type, const char *name);
-
 // Removes the checkpoints of stages, once the result is written.
 void training_clean(const struct training *training, const char *const *stages, int n_stages);
 

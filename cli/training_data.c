@@ -70,26 +70,12 @@ enum ley_status training_open_data(struct training *training, struct language *l
                               (uint64_t)o->seed);
 }
 
-enum ley_status training_type(const struct ley_block_type **type, const char *name) {
-    static const struct {
-        const char *name;
-        uint32_t id;
-    } known[] = {{"f32", LEY_BLOCK_F32}, {"f16", LEY_BLOCK_F16}, {"bf16", LEY_BLOCK_BF16}};
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        if (strcmp(known[i].name, name) == 0) {
-            *type = ley_block_type(known[i].id);
-            return LEY_OK;
-        }
-    }
-    return ley_fail(LEY_E_ARGUMENT, "--type is '%s', must be f32, f16 or bf16", name);
-}
-
 enum ley_status training_write_model(const char *out, struct ley_model_file *file,
                                      struct ley_model_file *vocab_file, const char *type) {
     const struct ley_block_type *format = NULL;
     struct ley_conversion done;
     struct ley_vocab vocab;
-    LEY_TRY(training_type(&format, type));
+    LEY_TRY(session_type(&format, type, false));
     LEY_TRY(ley_model_file_vocab(vocab_file, &vocab));
     LEY_TRY(ley_model_convert_gguf(&done, out, file, format, &vocab));
     printf("written    %s: %d tensors, %.1f MB\n", out, done.n_tensors, (double)done.n_bytes / 1e6);

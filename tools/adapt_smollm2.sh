@@ -3,7 +3,7 @@
 # by layer on TRANSFER, taught by the model's own digital self; then the digital model itself learns a
 # little from TEXT, and teaches the chip's copy end to end on it: first low-rank changes, then, with its own
 # embedding and norms put back, the matrices themselves, whose changes go into an adapter of rank 64. All in
-# windows of 1,024 tokens. Ctrl-C saves; calling it again goes on. Needs python3 (or PYTHON) with numpy and gguf.
+# windows of 1,024 tokens. Ctrl-C saves; calling it again goes on.
 #   tools/adapt_smollm2.sh TRANSFER TEXT OUT.gguf [TRANSFER_TOKENS [TOKENS [TEACHER_TOKENS [MATRIX_TOKENS]]]]
 # TRANSFER, TEXT: any English text whose lines are not wrapped, .txt, .jsonl or .xz, best made by
 # tools/mix_text.py; "self": sampled by the model (slow, needs nothing). What the adapter in adapters/
@@ -16,16 +16,10 @@ text=${2:?$usage}
 out=${3:?$usage}
 first=${out%.gguf}.transfer.gguf
 teacher=${out%.gguf}.teacher.gguf
-bare=${out%.gguf}.bare.gguf
 second=${out%.gguf}.second.gguf # the teacher with embedding and norms as they came
 low=${out%.gguf}.low.gguf
 merged=${out%.gguf}.merged.gguf
 whole=${out%.gguf}.whole.gguf
-python=${PYTHON:-python3}
-"$python" -c 'import numpy, gguf' 2>/dev/null || {
-    echo "adapt_smollm2.sh: $python has no numpy and gguf (pip install numpy gguf); PYTHON=... names another" >&2
-    exit 2
-}
 model=$(tools/get_smollm2.sh)
 
 learn() { # learn MODEL OUT STAGE COMMAND ARGUMENT...
@@ -61,8 +55,7 @@ learn "$model" "$teacher" train train --data "$text" --lr 5e-5 --last-lr 3e-6 --
 distil "$model" "$teacher" "$low" --adapter "$first" --rank 32 --lora all --lr 1e-3 --scaler-lr 0.01 --warm-up 20 \
     --parts 8 --average 0.99 --kl 0.8 --ce 0.2 --tokens "${5:-3500000}"
 [ -f "$merged" ] || build/bin/leyden convert "$model" --adapter "$low" -o "$merged"
-[ -f "$bare" ] || build/bin/leyden convert "$model" -o "$bare"
-[ -f "$second" ] || "$python" tools/mean_adapter.py --layers "$second" "$teacher=1" "$bare=0"
+[ -f "$second" ] || build/bin/leyden extract "$teacher" -m "$model" --merge -o "$second"
 distil "$merged" "$second" "$whole" --train matrices --lr 6e-5 --last-lr 3e-6 --scaler-lr 0.003 --warm-up 8 \
     --parts 4 --average 0.985 --kl 1 --echo 3 --tokens "${7:-800000}"
-"$python" tools/extract_adapter.py "$model" "$whole" "$out" --rank 64 --type q8_0
+build/bin/leyden extract "$whole" -m "$model" -o "$out" --rank 64 --type q8_0

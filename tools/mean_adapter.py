@@ -1,12 +1,10 @@
 #!/usr/bin/env python3
 """The mean of adapters that were learned one from the other, or at several steps of one run: often better than each.
 
-    mean_adapter.py [--layers] OUT.gguf ADAPTER.gguf[=WEIGHT]...
+    mean_adapter.py OUT.gguf ADAPTER.gguf[=WEIGHT]...
 
 They must change the same matrices with the same rank, or be whole models of the same shape (f32, f16, bf16); weights
-(1) count as shares of their sum. Changes and scalers are averaged, all else is the last one's. --layers: so are its
-embeddings and norms: with TRAINED=1 BASE=0 what the matrices of the layers have learned stays alone. Needs numpy and
-gguf.
+(1) count as shares of their sum. Changes and scalers are averaged, all else is the last one's. Needs numpy and gguf.
 """
 import sys
 
@@ -31,10 +29,9 @@ def parse(argument):
 
 
 def main():
-    layers = sys.argv[1:2] == ["--layers"]
-    files = sys.argv[2 if layers else 1:]
+    files = sys.argv[1:]
     if len(files) < 3:
-        fail("usage: mean_adapter.py [--layers] OUT.gguf ADAPTER.gguf[=WEIGHT] ADAPTER.gguf[=WEIGHT]...")
+        fail("usage: mean_adapter.py OUT.gguf ADAPTER.gguf[=WEIGHT] ADAPTER.gguf[=WEIGHT]...")
     readers, weights = zip(*map(parse, files[1:]))
     if min(weights) < 0 or sum(weights) == 0:
         fail("weights must be 0 or more, and not all 0")
@@ -48,8 +45,6 @@ def main():
         return sum(w * numpy.asarray(part, dtype=numpy.float64) for w, part in zip(weights, parts)) / sum(weights)
 
     for i, tensor in enumerate(last.tensors):
-        if layers and (not tensor.name.startswith("blk.") or len(tensor.shape) != 2):
-            continue
         kind = tensor.tensor_type
         if kind not in TYPES:
             fail(f"{tensor.name}: only f32, f16 and bf16 can be averaged")

@@ -128,6 +128,25 @@ static void merge(const struct fixture *f) {
     ley_model_file_close(file);
 }
 
+static bool go_on(void *context, int64_t n_done, int64_t n_total) {
+    return n_done <= n_total && *(const bool *)context;
+}
+
+// What the merged model is more than the base, as an adapter again.
+static enum ley_status extract(struct fixture *f, struct ley_extraction *done, bool goes_on) {
+    struct ley_model_file *base = NULL, *merged = NULL;
+    const struct ley_block_type *type = ley_block_type(LEY_BLOCK_F32);
+    enum ley_status status = ley_model_file_open(&base, f->base);
+    status = status == LEY_OK ? ley_model_file_open(&merged, f->merged) : status;
+    if (status == LEY_OK) {
+        status = ley_adapter_extract(done, f->adapter, base, merged, RANK, type,
+                                     (struct ley_progress){go_on, &goes_on});
+    }
+    ley_model_file_close(base);
+    ley_model_file_close(merged);
+    return status;
+}
+
 // The base is written with rotary pairs, the net has halves: rows of B change places twice.
 static void test_round_trip(void **state) {
     (void)state;
@@ -143,6 +162,14 @@ static void test_round_trip(void **state) {
                       merged - want);
         assert_true(fabs(applied - want) < 1e-6); // rows in another order are summed in another
         assert_true(merged == applied);
+        struct ley_extraction done;
+        ASSERT_OK(extract(&f, &done, true));
+        double extracted = file_loss(&f, f.base, f.adapter);
+        print_message("extracted %.1e\n", extracted - want);
+        assert_int_equal(done.n_changes, ley_lora_tensor_count(&f.config, &f.spec) / 2);
+        assert_true(fabs(done.kept - 1) < 1e-6 && done.left_behind == 0);
+        assert_true(fabs(extracted - want) < 1e-3); // factors are others: converters may tip
+        ASSERT_FAILS(extract(&f, &done, false), LEY_E_INTERRUPTED, "nothing was written");
         save(&f, LEY_BLOCK_F16);
         assert_true(fabs(file_loss(&f, f.base, f.adapter) - want) < 2e-2);
         ley_net_destroy(f.net);
@@ -240,7 +267,8 @@ static void test_other_models_are_refused(void **state) {
     ley_net_destroy(f.net);
 }
 
-// Written, opened and applied in want of memory: every allocation fails once, nothing leaks.
+// Written, opened, applied and extracted in want of memory: every allocation fails once, nothing
+// leaks.
 static enum ley_status work(struct fixture *f) {
     const struct ley_adapter_facts facts = {HARDWARE, "adapted", ley_block_type(LEY_BLOCK_F16)};
     struct ley_model_file *file;
@@ -256,7 +284,8 @@ static enum ley_status work(struct fixture *f) {
         ley_scaler_set_destroy(&set);
     }
     ley_model_file_close(file);
-    return status;
+    struct ley_extraction done;
+    return status == LEY_OK ? extract(f, &done, true) : status;
 }
 
 static void test_every_allocation_may_fail(void **state) {
@@ -265,6 +294,8 @@ static void test_every_allocation_may_fail(void **state) {
     enum ley_status status = LEY_E_MEMORY;
     int64_t failing = 0;
     make(&f, LEY_FAMILY_LLAMA, "attn");
+    save(&f, LEY_BLOCK_F32);
+    merge(&f);
     int64_t n_live = counting.n_live;
     while (status != LEY_OK) {
         counting_reset(++failing, false);
