@@ -11,11 +11,9 @@ static const struct command command = {
     "more than MODEL, of which it was made: an adapter with the largest singular values of the\n"
     "change of every matrix of its layers, and with its scalers and hardware.",
     "\n"
-    "What embeddings and norms have learned is left behind. With --merge OUT is a whole model: "
-    "these\n"
-    "matrices as they are, all else of MODEL; of what leyden train made of a text that is a "
-    "better\n"
-    "teacher (leyden adapt --teacher) than the whole (docs/ADAPTATION.md).\n"};
+    "What embeddings and norms have learned is left behind. With --merge OUT is a whole model:\n"
+    "these matrices as they are, all else of MODEL. Of what leyden train made of a text, that is\n"
+    "a better teacher (leyden adapt --teacher) than the whole (docs/ADAPTATION.md).\n"};
 
 struct options {
     const char *trained, *model, *out, *type;

@@ -57,7 +57,7 @@ enum ley_status session_type(const struct ley_block_type **type, const char *nam
         }
     }
     return ley_fail(LEY_E_ARGUMENT, "--type is '%s', must be f32, f16%s", name,
-                    has_blocks ? ", bf16 or q8_0" : " or bf16");
+                    has_blocks ? ", bf16 or q8_0" : " or bf16 here");
 }
 
 // A word that means nothing special to a shell goes without quotes. A quote inside quotes ends

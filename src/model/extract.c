@@ -23,12 +23,13 @@ enum ley_status ley_graft_set(struct ley_graft *graft, const struct ley_model_fi
     const struct ley_model_config *config = ley_model_file_config(base);
     const struct ley_model_config *other = ley_model_file_config(trained);
     if (!have_same_shape(config, other)) {
-        return ley_fail(
-            LEY_E_ARGUMENT,
-            "the trained model has %d layers of width %d and %d tokens, the model %d of "
-            "%d and %d: they must be of one shape",
-            other->n_layers, other->d_model, other->n_vocab, config->n_layers, config->d_model,
-            config->n_vocab);
+        return ley_fail(LEY_E_ARGUMENT,
+                        "the two models must be of one shape: layers, width, heads, feed-forward "
+                        "width, tokens are %d, %d, %d, %d, %d in the trained one, %d, %d, %d, %d, "
+                        "%d in the other",
+                        other->n_layers, other->d_model, other->n_heads, other->d_ff,
+                        other->n_vocab, config->n_layers, config->d_model, config->n_heads,
+                        config->d_ff, config->n_vocab);
     }
     if (config->rope_layout != other->rope_layout) {
         return ley_fail(LEY_E_ARGUMENT, "one model is a GGUF file, the other a folder: leyden "

@@ -135,7 +135,7 @@ static void turn_all(struct basis *b) {
     }
 }
 
-// By insertion: a hundred vectors at most matter here. Equal ones stay in their order.
+// By insertion, which is nothing beside the products. Equal ones stay in their order.
 static void sort(struct basis *b) {
     for (int v = 0; v < (int)b->n_vectors; v++) {
         int at = v;

@@ -3,11 +3,7 @@
 model=$SOURCE/tests/fuzz/corpus/gguf/llama_q4_0
 other=$SOURCE/tests/fuzz/corpus/gguf/gpt2_q8_0
 chip="--hw paper --set array.window=16"
-i=0
-while [ $i -lt 300 ]; do
-    printf 'hello hell oh '
-    i=$((i + 1))
-done >text.txt
+write_text
 
 # a variable and no function, so that $! is the program
 options="$chip --data text.txt --tokens 2048 --ctx 16 --batch 8 --rank 2 --lr 1e-3 --dtype f32

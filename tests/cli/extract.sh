@@ -2,11 +2,7 @@
 . "$SOURCE/tests/cli/lib.sh.inc"
 model=$SOURCE/tests/fuzz/corpus/gguf/llama_q4_0
 chip="--hw paper --set array.window=16"
-i=0
-while [ $i -lt 300 ]; do
-    printf 'hello hell oh '
-    i=$((i + 1))
-done >text.txt
+write_text
 for what in matrices all; do
     check "adapt --train $what" "$LEYDEN" adapt -m "$model" -o $what.gguf $chip --data text.txt --tokens 2048 --ctx 16 \
         --batch 8 --lr 1e-3 --dtype f32 --type f32 --validate 0 --held-out 0.1 --checkpoint 0 --method distil --train $what
@@ -42,7 +38,7 @@ said "rank 1 keeps [1-9][0-9]\.[0-9]* %"
 check "extract in bytes" "$LEYDEN" extract matrices.gguf -m "$model" -o q.gguf --rank 32 --type q8_0
 check "info of bytes" "$LEYDEN" info q.gguf
 said "alpha 32, Q8_0"
-OMP_NUM_THREADS=1 check "extract on one thread" "$LEYDEN" extract matrices.gguf -m "$model" -o q1.gguf --rank 32 --type q8_0
+check "extract on one thread" env OMP_NUM_THREADS=1 "$LEYDEN" extract matrices.gguf -m "$model" -o q1.gguf --rank 32 --type q8_0
 cmp -s q.gguf q1.gguf || { echo "FAILED: threads change the adapter"; failures=$((failures + 1)); }
 
 # norms and embeddings stay behind, and are spoken of
