@@ -10,7 +10,7 @@ struct adapt_options {
     struct invocation invocation;
     struct language_options language;
     struct training_options training;
-    const char *out, *method, *learns, *matrices, *type, *keys, *teacher;
+    const char *out, *method, *learns, *matrices, *type, *keys, *outputs, *teacher;
     int rank, transfer_tokens;
     double scaler_rate, alpha, cross_entropy, divergence, temperature, hidden, echo;
     bool merge;
@@ -27,7 +27,7 @@ struct adapt {
     struct ley_echo echo;      // of --echo; zero: none
     struct ley_lora_spec lora; // rank 0: none
     enum adapt_learns learns;
-    bool centres_keys; // when calibrated here
+    struct language_forms forms; // when calibrated here
     bool has[N_STAGES];
 };
 

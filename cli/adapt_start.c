@@ -49,8 +49,11 @@ static enum ley_status set_start(struct adapt *adapt, struct ley_hardware *made_
     LEY_TRY(language_file_hardware(made_for, has_hardware, file));
     *has_hardware = *has_hardware && has_scalers;
     if (!has_scalers) {
-        LEY_TRY(language_calibrate(language, &report, NULL, 128, adapt->centres_keys));
-        wake_outputs(&language->scalers);
+        LEY_TRY(language_calibrate(language, &report, NULL, 128, &adapt->forms));
+        if (!adapt->forms
+                 .normalises_outputs) { // there slopes say how much is open, not how much is said
+            wake_outputs(&language->scalers);
+        }
         printf("calibrated in %.1f s: %.0f %% of the variance of attention unexplained\n",
                language->calibrate_s, 100 * report.unexplained);
     }
@@ -128,6 +131,10 @@ enum ley_status adapt_start(struct adapt *adapt) {
     if (!has_hardware) {
         return ley_fail(LEY_E_ARGUMENT, "--method match needs a model with scalers of another "
                                         "chip: leyden adapt --hw paper-linear makes one");
+    }
+    if (adapt->language.scalers.normalises_outputs) {
+        return ley_fail(LEY_E_ARGUMENT, "--method match is for plain outputs; these are normalised "
+                                        "(leyden calibrate --outputs plain makes others)");
     }
     LEY_TRY(put_on(adapt, &made_for));
     return match(adapt);

@@ -67,7 +67,7 @@ static enum ley_status check(struct adapt *adapt) {
     LEY_TRY(training_check(&o->training, o->out));
     LEY_TRY(parse_method(adapt));
     LEY_TRY(parse_learns(adapt));
-    LEY_TRY(language_keys(&adapt->centres_keys, o->keys));
+    LEY_TRY(language_forms(&adapt->forms, o->keys, o->outputs));
     LEY_TRY(o->type ? session_type(&type, o->type, false) : LEY_OK);
     if (o->rank < 1 || o->rank > 4096 || o->alpha < 0 || o->transfer_tokens < 0 ||
         o->scaler_rate < 0) {
@@ -347,7 +347,8 @@ int cmd_adapt(int argc, char **argv) {
                               .divergence = 1,
                               .temperature = 1,
                               .echo = 1,
-                              .keys = "centred"};
+                              .keys = "centred",
+                              .outputs = "plain"};
     struct language_options *l = &o.language;
     const struct option_row rows[] = {
         LANGUAGE_ROWS(*l),
@@ -373,6 +374,8 @@ int cmd_adapt(int argc, char **argv) {
          "highest rate of scalers: share of a slope (0.05, 0.01)"},
         {"keys", 0, OPTION_TEXT, &o.keys, "FORM",
          "plain, or centred: without their mean (centred)"},
+        {"outputs", 0, OPTION_TEXT, &o.outputs, "FORM",
+         "plain, or normalised: over what a head's scores sum up to (plain)"},
         {"merge", 0, OPTION_FLAG, &o.merge, NULL, "write a whole model"},
         {"type", 0, OPTION_TEXT, &o.type, "TYPE", "f32, f16, bf16 (adapter f16, model bf16)"},
         TRAINING_ROWS(o.training),

@@ -14,7 +14,7 @@ static const struct command command = {
 
 struct options {
     struct language_options language;
-    const char *out, *file, *keys;
+    const char *out, *file, *keys, *outputs;
     int n_tokens;
 };
 
@@ -32,12 +32,12 @@ static enum ley_status save(const struct language *language, const struct option
 static enum ley_status calibrate(struct language *language, const struct options *o) {
     char *text = NULL;
     size_t n;
-    bool centres_keys;
+    struct language_forms forms;
     struct ley_calibration_report report;
     if (!o->out) {
         return ley_fail(LEY_E_ARGUMENT, "-o OUT.gguf is missing");
     }
-    LEY_TRY(language_keys(&centres_keys, o->keys));
+    LEY_TRY(language_forms(&forms, o->keys, o->outputs));
     // Analog hardware is needed even though the model runs digitally: it is calibrated for that
     // chip.
     LEY_TRY(session_hardware(&language->hardware, &o->language.hw));
@@ -46,7 +46,7 @@ static enum ley_status calibrate(struct language *language, const struct options
     }
     enum ley_status status = language_load(language, &o->language);
     if (status == LEY_OK) {
-        status = language_calibrate(language, &report, text, o->n_tokens, centres_keys);
+        status = language_calibrate(language, &report, text, o->n_tokens, &forms);
     }
     ley_free(text);
     LEY_TRY(status);
@@ -62,7 +62,8 @@ static enum ley_status calibrate(struct language *language, const struct options
 
 // Some hundred tokens are enough for a standard deviation (calibrate.h).
 int cmd_calibrate(int argc, char **argv) {
-    struct options o = {.language = LANGUAGE_DEFAULTS, .keys = "plain", .n_tokens = 128};
+    struct options o = {
+        .language = LANGUAGE_DEFAULTS, .keys = "plain", .outputs = "plain", .n_tokens = 128};
     struct language_options *l = &o.language;
     const struct option_row rows[] = {
         LANGUAGE_ROWS(*l),
@@ -70,6 +71,8 @@ int cmd_calibrate(int argc, char **argv) {
         {"file", 'f', OPTION_TEXT, &o.file, "FILE", "text to calibrate on (default: built in)"},
         {"tokens", 'n', OPTION_INT, &o.n_tokens, "N", "tokens of it at most (128)"},
         {"keys", 0, OPTION_TEXT, &o.keys, "FORM", "plain, or centred: without their mean (plain)"},
+        {"outputs", 0, OPTION_TEXT, &o.outputs, "FORM",
+         "plain, or normalised: over what a head's scores sum up to (plain)"},
     };
     int result = options_parse(argc, argv, &command, rows, sizeof rows / sizeof rows[0], NULL);
     if (result != 0) {

@@ -135,6 +135,7 @@ static enum ley_status set_chip(struct train *train) {
     struct language *language = &train->language;
     bool has_scalers;
     struct ley_calibration_report report;
+    const struct language_forms plain = {false, false};
     if (!train->is_analog) {
         int window = train->options->language.window;
         ley_model_set_digital(ley_net_model(train->net), window > 0 ? window : 0);
@@ -142,7 +143,7 @@ static enum ley_status set_chip(struct train *train) {
     }
     LEY_TRY(ley_model_file_scalers(language->file, &language->scalers, &has_scalers));
     if (!has_scalers && !train->options->config) {
-        LEY_TRY(language_calibrate(language, &report, NULL, 128, false));
+        LEY_TRY(language_calibrate(language, &report, NULL, 128, &plain));
         has_scalers = true;
     }
     LEY_TRY(ley_net_set_analog(train->net, &language->hardware));

@@ -208,9 +208,10 @@ static enum ley_status open_text(struct eval_task *task, const struct ley_encode
 // Fingerprint of all that the answers to a task depend on.
 static enum ley_status find_key(struct worker *worker) {
     const struct language *language = &worker->language;
+    const struct ley_scaler_set *scalers = &language->scalers;
     const struct eval_options *o = worker->set->options;
     const int facts[] = {worker->set->n_ctx, o->language.window,
-                         (int)ley_model_dtype(language->model), language->scalers.centres_keys};
+                         (int)ley_model_dtype(language->model), scalers->centres_keys};
     uint64_t hash = ley_hash(worker->run->weights, facts, sizeof facts);
     hash = ley_hash(hash, worker->task->task->name, strlen(worker->task->task->name));
     hash = ley_hash(hash, &worker->task->items.hash, sizeof hash);
@@ -219,12 +220,15 @@ static enum ley_status find_key(struct worker *worker) {
         LEY_TRY(language_describe(&text, &language->hardware));
         hash = ley_hash(hash, text, strlen(text));
         ley_free(text);
-        for (int signal = 0; signal < LEY_N_SIGNALS; signal++) {
-            size_t n =
-                (size_t)(language->scalers.n_layers *
-                         ley_attention_n_heads(&language->scalers.shape, (enum ley_signal)signal));
-            hash = ley_hash(hash, language->scalers.scaler[signal],
-                            n * sizeof *language->scalers.scaler[signal]);
+        size_t n_layers = (size_t)scalers->n_layers;
+        for (int i = 0; i < LEY_N_SIGNALS; i++) {
+            int n_heads = ley_attention_n_heads(&scalers->shape, (enum ley_signal)i);
+            hash = ley_hash(hash, scalers->scaler[i],
+                            n_layers * (size_t)n_heads * sizeof *scalers->scaler[i]);
+        }
+        if (scalers->normalises_outputs) {
+            hash = ley_hash(hash, scalers->output_size,
+                            n_layers * (size_t)scalers->shape.n_query_heads * sizeof(double));
         }
     }
     worker->key = hash;

@@ -35,11 +35,17 @@ enum ley_status language_dtype(enum ley_nn_dtype *dtype, const char *name) {
     return LEY_OK;
 }
 
-enum ley_status language_keys(bool *centres_keys, const char *name) {
-    *centres_keys = strcmp(name, "centred") == 0;
-    return *centres_keys || strcmp(name, "plain") == 0
-               ? LEY_OK
-               : ley_fail(LEY_E_ARGUMENT, "--keys is '%s', must be plain or centred", name);
+enum ley_status language_forms(struct language_forms *forms, const char *keys,
+                               const char *outputs) {
+    *forms =
+        (struct language_forms){strcmp(keys, "centred") == 0, strcmp(outputs, "normalised") == 0};
+    if (!forms->centres_keys && strcmp(keys, "plain") != 0) {
+        return ley_fail(LEY_E_ARGUMENT, "--keys is '%s', must be plain or centred", keys);
+    }
+    if (!forms->normalises_outputs && strcmp(outputs, "plain") != 0) {
+        return ley_fail(LEY_E_ARGUMENT, "--outputs is '%s', must be plain or normalised", outputs);
+    }
+    return LEY_OK;
 }
 
 // The tokenizer copies what it needs, so the vocabulary may go with the file later.
@@ -90,7 +96,8 @@ enum ley_status language_load(struct language *language, const struct language_o
 
 // No special tokens: calibration sees plain text. At most n_tokens of it, at least 16.
 enum ley_status language_calibrate(struct language *language, struct ley_calibration_report *report,
-                                   const char *text, int64_t n_tokens, bool centres_keys) {
+                                   const char *text, int64_t n_tokens,
+                                   const struct language_forms *forms) {
     struct ley_tokens tokens = {0};
     struct ley_progress progress = session_progress("calibrating, layers");
     text = text ? text : ley_calibration_text;
@@ -99,7 +106,8 @@ enum ley_status language_calibrate(struct language *language, struct ley_calibra
     if ((int64_t)tokens.n < n_tokens) {
         n_tokens = (int64_t)tokens.n;
     }
-    const struct ley_calibration_options options = {tokens.id, n_tokens, centres_keys, &progress};
+    const struct ley_calibration_options options = {tokens.id, n_tokens, forms->centres_keys,
+                                                    forms->normalises_outputs, &progress};
     enum ley_status status =
         n_tokens < 16
             ? ley_fail(LEY_E_ARGUMENT, "the calibration text has %lld tokens; give some hundred",
@@ -153,11 +161,12 @@ static enum ley_status find_scalers(struct language *language) {
         language->scaler_origin = ley_model_file_scaler_origin(language->file);
         return compare_hardware(language);
     }
+    const struct language_forms plain = {false, false};
     struct ley_calibration_report report;
     fprintf(stderr,
             "the model file holds no scalers for analog attention: calibrating on a built-in "
             "text (leyden calibrate keeps them). Without adaptation expect poor text.\n");
-    LEY_TRY(language_calibrate(language, &report, NULL, CALIBRATION_TOKENS, false));
+    LEY_TRY(language_calibrate(language, &report, NULL, CALIBRATION_TOKENS, &plain));
     fprintf(stderr,
             "calibrated in %.1f s; %.0f %% of the variance of attention stays unexplained\n",
             language->calibrate_s, 100 * report.unexplained);

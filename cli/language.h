@@ -85,13 +85,20 @@ enum ley_status language_set_hardware(struct language *language,
 enum ley_status language_hardware(struct ley_hardware *hardware,
                                   const struct language_options *options);
 
+// What the signals of a chip are calibrated as.
+struct language_forms {
+    bool centres_keys;       // M25
+    bool normalises_outputs; // M29
+};
+
 // Calibrates on `text` (or on a built-in one when NULL) for language->hardware into
 // language->scalers; n_tokens at most.
 enum ley_status language_calibrate(struct language *language, struct ley_calibration_report *report,
-                                   const char *text, int64_t n_tokens, bool centres_keys);
+                                   const char *text, int64_t n_tokens,
+                                   const struct language_forms *forms);
 
-// The spelling of --keys: plain or centred (M25).
-enum ley_status language_keys(bool *centres_keys, const char *name);
+// The spelling of --keys, plain or centred, and of --outputs, plain or normalised.
+enum ley_status language_forms(struct language_forms *forms, const char *keys, const char *outputs);
 
 // The spelling of --dtype.
 enum ley_status language_dtype(enum ley_nn_dtype *dtype, const char *name);

@@ -34,7 +34,11 @@ static enum ley_status create_scalers(struct ley_attention *attention) {
                 ley_scaler_initial((enum ley_signal)signal, attention->hardware.cell.v_ref_v);
         }
     }
-    return LEY_OK;
+    attention->output_size = ley_alloc((size_t)attention->shape.n_query_heads, sizeof(double));
+    return attention->output_size
+               ? LEY_OK
+               : ley_fail_memory("sizes of outputs", (size_t)attention->shape.n_query_heads,
+                                 sizeof(double));
 }
 
 // The check comes before the cell: a hardware that contradicts itself has no cell to resolve.
@@ -78,6 +82,7 @@ void ley_attention_destroy(struct ley_attention *attention) {
     for (int signal = 0; signal < LEY_N_SIGNALS; signal++) {
         ley_free(attention->scaler[signal]);
     }
+    ley_free(attention->output_size);
     ley_fixed_destroy(attention->fixed);
     ley_cell_destroy(attention->cell);
     ley_free(attention);

@@ -39,6 +39,10 @@ struct ley_attention {
     struct ley_fixed *fixed;
     // Keys must come centred (M25, centre.h): whoever prepares q, k and v does it.
     bool centres_keys;
+    // Values must come centred, and outputs are divided by what scores sum up to (M29,
+    // normalise.h), by whoever prepares and takes them.
+    bool normalises_outputs;
+    double *output_size; // [Hq] of M29; used only then
     // Gradients follow the cell's own law (M22), not cell.slope_a_per_v as the published ones do.
     bool follows_law;
     const struct ley_kernels *kernels; // ley_kernels_select(); may be replaced by another table

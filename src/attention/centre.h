@@ -1,4 +1,5 @@
-// centre.h - keys without their common part, done digitally before the scalers (MODEL.md, M25).
+// centre.h - keys, or values, without their common part, digital, before the scalers (MODEL.md,
+// M25, M29).
 #pragma once
 #include <stdint.h>
 
@@ -6,9 +7,9 @@
 extern "C" {
 #endif
 
-// Takes from every key its mean over its components: k (n_rows, n_heads, head_dim), rows `stride`
+// Takes from every head its mean over its components: x (n_rows, n_heads, head_dim), rows `stride`
 // floats apart. Linear and its own transpose: gradients go back through the same call.
-void ley_centre_keys(float *k, int64_t stride, int64_t n_rows, int n_heads, int head_dim);
+void ley_centre_heads(float *x, int64_t stride, int64_t n_rows, int n_heads, int head_dim);
 
 #ifdef __cplusplus
 }

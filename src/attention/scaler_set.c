@@ -18,6 +18,12 @@ enum ley_status ley_scaler_set_create(struct ley_scaler_set *set, int n_layers,
             return ley_fail_memory("scalers", n, sizeof(struct ley_scaler));
         }
     }
+    size_t n_sizes = (size_t)n_layers * (size_t)shape->n_query_heads;
+    set->output_size = ley_alloc(n_sizes, sizeof(double));
+    if (!set->output_size) {
+        ley_scaler_set_destroy(set);
+        return ley_fail_memory("sizes of outputs", n_sizes, sizeof(double));
+    }
     return LEY_OK;
 }
 
@@ -26,6 +32,22 @@ void ley_scaler_set_destroy(struct ley_scaler_set *set) {
     for (int signal = 0; signal < LEY_N_SIGNALS; signal++) {
         ley_free(set->scaler[signal]);
         set->scaler[signal] = NULL;
+    }
+    ley_free(set->output_size);
+    set->output_size = NULL;
+}
+
+void ley_scaler_set_copy(struct ley_scaler_set *to, const struct ley_scaler_set *from) {
+    LEY_ASSERT(to->n_layers == from->n_layers &&
+               memcmp(&to->shape, &from->shape, sizeof to->shape) == 0);
+    size_t n_layers = (size_t)from->n_layers;
+    to->centres_keys = from->centres_keys;
+    to->normalises_outputs = from->normalises_outputs;
+    memcpy(to->output_size, from->output_size,
+           n_layers * (size_t)from->shape.n_query_heads * sizeof(double));
+    for (int i = 0; i < LEY_N_SIGNALS; i++) {
+        size_t n = n_layers * (size_t)ley_attention_n_heads(&from->shape, (enum ley_signal)i);
+        memcpy(to->scaler[i], from->scaler[i], n * sizeof(struct ley_scaler));
     }
 }
 
@@ -40,7 +62,11 @@ struct ley_scaler *ley_scaler_set_at(const struct ley_scaler_set *set, enum ley_
 void ley_scaler_set_apply(const struct ley_scaler_set *set, struct ley_attention *attention,
                           int layer) {
     LEY_ASSERT(memcmp(&set->shape, &attention->shape, sizeof set->shape) == 0);
+    size_t n_query_heads = (size_t)set->shape.n_query_heads;
     attention->centres_keys = set->centres_keys;
+    attention->normalises_outputs = set->normalises_outputs;
+    memcpy(attention->output_size, set->output_size + (size_t)layer * n_query_heads,
+           n_query_heads * sizeof(double));
     for (int i = 0; i < LEY_N_SIGNALS; i++) {
         enum ley_signal signal = (enum ley_signal)i;
         size_t n = (size_t)ley_attention_n_heads(&set->shape, signal);

@@ -13,6 +13,10 @@ struct ley_scaler_set {
     struct ley_attention_shape shape;
     struct ley_scaler *scaler[LEY_N_SIGNALS];
     bool centres_keys; // they are for centred keys (M25); false after creation
+    // They are for normalised outputs (M29), with these sizes, [layer * query heads + head]; false
+    // after creation, and sizes are 0.
+    bool normalises_outputs;
+    double *output_size;
 };
 
 // All pairs {0, 0}. On failure nothing is left to free.
@@ -26,8 +30,11 @@ void ley_scaler_set_destroy(struct ley_scaler_set *set);
 struct ley_scaler *ley_scaler_set_at(const struct ley_scaler_set *set, enum ley_signal signal,
                                      int layer);
 
-// Copies the pairs of one layer, and whether keys are centred, into its attention, whose shape must
-// be equal (contract).
+// Copies a set into one of the same shape (contract).
+void ley_scaler_set_copy(struct ley_scaler_set *to, const struct ley_scaler_set *from);
+
+// Copies the pairs of one layer, whether keys are centred and outputs normalised, and with what
+// sizes, into its attention, whose shape must be equal (contract).
 void ley_scaler_set_apply(const struct ley_scaler_set *set, struct ley_attention *attention,
                           int layer);
 

@@ -11,6 +11,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "attention/normalise.h"
 #include "core/memory.h"
 #include "model/state.h"
 
@@ -21,6 +22,9 @@ static const double query_spread[] = {0.25, 0.4, 0.6};
 // With centred keys pulses that say nothing cost nothing but range.
 static const double query_middle[2][3] = {{0.1, 0.2, 0.3}, {0, 0.1, 0.2}};
 static const double value_spread = 0.5; // two standard deviations reach the ends of the range
+// M29: how far above V_ref values lie, in units of it, so that each pulse adds to all components;
+// and how many times 1 the denominator of a usual token gets.
+static const double normalised_shift = 0.25, normalised_spread = 0.45, usual_sum = 8;
 
 enum { N_SHIFTS = 3, N_SHARED = 2 * N_SHIFTS, N_MIDDLES = 3, N_QUERY = 3 * N_MIDDLES };
 
@@ -29,12 +33,13 @@ struct group {
     struct ley_attention *attention; // (G query heads, 1 key-value head)
     int64_t n_tokens;
     int n_queries, head_dim;
-    bool has_centred_keys;
+    bool has_centred_keys, normalises_outputs;
     double *q, *k, *v, *want, *got; // (G, T, D), (1, T, D), (1, T, D), (G, T, D), (G, T, D)
     double *unexplained;            // [G] of the last run
     struct ley_scaler *line;        // [G] from the last run: want ~ a got + b
     double *best_unexplained;       // [G] of the best choice so far, with its line and q scaler
     struct ley_scaler *best_line, *best_query;
+    double *size, *best_size; // [G] of M29, with the lines
 };
 
 struct calibration {
@@ -91,6 +96,38 @@ static double fit_line(struct ley_scaler *line, const double *want, const double
     return 1 - r * r;
 }
 
+// M29: got (n_tokens, D) becomes the normalised output for a slope that brings the denominator of a
+// usual token to usual_sum; size: least squares want ~ size got. Returns the share of variance that
+// is left. A head that nothing opens gets size 1.
+static double fit_size(struct ley_scaler *line, double *size, const double *want, double *got,
+                       int64_t n_tokens, int head_dim) {
+    int64_t n = n_tokens * head_dim;
+    double open = 0, cross = 0, square = 0, missed = 0;
+    for (int64_t t = 0; t < n_tokens; t++) {
+        double mean = moments_of(got + t * head_dim, head_dim).mean;
+        open += mean > 0 ? mean : 0;
+    }
+    *line = (struct ley_scaler){open > 0 ? usual_sum * (double)n_tokens / open : 1, 0};
+    for (int64_t t = 0; t < n_tokens; t++) {
+        double *x = got + t * head_dim;
+        struct moments m = moments_of(x, head_dim);
+        double common = m.mean > 0 ? line->a * m.mean : 0, spread = line->a * m.deviation;
+        double divisor = sqrt(1 + common * common + LEY_NORM_VARIANCE_SHARE * spread * spread);
+        for (int d = 0; d < head_dim; d++) {
+            x[d] = line->a * (x[d] - m.mean) / divisor;
+            cross += want[t * head_dim + d] * x[d];
+            square += x[d] * x[d];
+        }
+    }
+    *size = cross > 0 ? cross / square : 1;
+    for (int64_t i = 0; i < n; i++) {
+        double difference = want[i] - *size * got[i];
+        missed += difference * difference;
+    }
+    struct moments w = moments_of(want, n);
+    return missed / ((double)n * w.deviation * w.deviation);
+}
+
 // Runs the group with the scalers that its attention holds now and fits every head's line.
 static enum ley_status try_scalers(struct group *group) {
     // S5.2: what is fitted here is what the digital output scaler can mend for free; only the rest
@@ -110,8 +147,11 @@ static enum ley_status try_scalers(struct group *group) {
     };
     LEY_TRY(ley_attention_forward(group->attention, &call));
     for (int g = 0; g < group->n_queries; g++) {
-        group->unexplained[g] =
-            fit_line(&group->line[g], group->want + g * n, group->got + g * n, n);
+        double *want = group->want + g * n, *got = group->got + g * n;
+        group->unexplained[g] = group->normalises_outputs
+                                    ? fit_size(&group->line[g], &group->size[g], want, got,
+                                               group->n_tokens, group->head_dim)
+                                    : fit_line(&group->line[g], want, got, n);
     }
     return LEY_OK;
 }
@@ -170,6 +210,7 @@ static enum ley_status search_query(struct group *group) {
             if (group->unexplained[g] < least[g]) {
                 least[g] = group->unexplained[g];
                 line[g] = group->line[g];
+                group->best_size[g] = group->size[g];
                 best[g] = scaler[g];
             }
         }
@@ -213,7 +254,7 @@ static enum ley_status create_group(struct group *group, const struct ley_hardwa
     *group = (struct group){.n_tokens = seen->n_tokens, .n_queries = G, .head_dim = D};
     LEY_TRY(
         ley_attention_create(&group->attention, hardware, &(struct ley_attention_shape){G, 1, D}));
-    group->q = ley_alloc((3 * n_groups + 2) * n + 2 * n_groups, sizeof(double));
+    group->q = ley_alloc((3 * n_groups + 2) * n + 4 * n_groups, sizeof(double));
     group->line = ley_alloc(3 * n_groups, sizeof *group->line);
     if (!group->q || !group->line) {
         return ley_fail_memory("calibration", (3 * n_groups + 2) * n, sizeof(double));
@@ -224,21 +265,23 @@ static enum ley_status create_group(struct group *group, const struct ley_hardwa
     group->v = group->k + n;
     group->unexplained = group->v + n;
     group->best_unexplained = group->unexplained + n_groups;
+    group->size = group->best_unexplained + n_groups;
+    group->best_size = group->size + n_groups;
     group->best_line = group->line + n_groups;
     group->best_query = group->best_line + n_groups;
     copy_heads(group, seen, h);
     return LEY_OK;
 }
 
-// M25, on doubles of one head.
-static void centre_keys(struct group *group) {
-    for (int64_t t = 0; t < group->n_tokens; t++) {
-        double *k = group->k + t * group->head_dim, sum = 0;
-        for (int d = 0; d < group->head_dim; d++) {
-            sum += k[d];
+// M25, M29, on doubles of one head.
+static void centre(double *x, int64_t n_tokens, int head_dim) {
+    for (int64_t t = 0; t < n_tokens; t++) {
+        double *row = x + t * head_dim, sum = 0;
+        for (int d = 0; d < head_dim; d++) {
+            sum += row[d];
         }
-        for (int d = 0; d < group->head_dim; d++) {
-            k[d] -= sum / group->head_dim;
+        for (int d = 0; d < head_dim; d++) {
+            row[d] -= sum / head_dim;
         }
     }
 }
@@ -246,9 +289,12 @@ static void centre_keys(struct group *group) {
 // v first, since it has a fixed target. Then k with q in the middle of its grid, then q with the
 // best k: a search by coordinates, N_SHARED + N_QUERY runs instead of their product.
 static enum ley_status search(struct group *group) {
+    int64_t n = group->n_tokens * group->head_dim;
     double v_ref_v = group->attention->hardware.cell.v_ref_v;
     group->attention->scaler[LEY_SIGNAL_V][0] =
-        match(group->v, group->n_tokens * group->head_dim, v_ref_v, v_ref_v * value_spread);
+        group->normalises_outputs
+            ? match(group->v, n, v_ref_v * (1 + normalised_shift), v_ref_v * normalised_spread)
+            : match(group->v, n, v_ref_v, v_ref_v * value_spread);
     for (int g = 0; g < group->n_queries; g++) {
         set_query(group, g, N_QUERY / 2);
     }
@@ -264,8 +310,12 @@ static enum ley_status calibrate_head(struct calibration *calibration, double *u
     const struct ley_scaler_set *set = calibration->set;
     enum ley_status status = create_group(&group, calibration->hardware, seen, h);
     if (status == LEY_OK && set->centres_keys) {
-        centre_keys(&group);
+        centre(group.k, group.n_tokens, group.head_dim);
         group.has_centred_keys = true;
+    }
+    if (status == LEY_OK && set->normalises_outputs) {
+        centre(group.v, group.n_tokens, group.head_dim);
+        group.normalises_outputs = true;
     }
     if (status == LEY_OK) {
         status = search(&group);
@@ -276,6 +326,7 @@ static enum ley_status calibrate_head(struct calibration *calibration, double *u
         ley_scaler_set_at(set, LEY_SIGNAL_Q, seen->layer)[head] =
             group.attention->scaler[LEY_SIGNAL_Q][g];
         ley_scaler_set_at(set, LEY_SIGNAL_OUTPUT, seen->layer)[head] = group.best_line[g];
+        set->output_size[seen->layer * seen->n_query_heads + head] = group.best_size[g];
         unexplained[head] = group.best_unexplained[g];
     }
     if (status == LEY_OK) {
@@ -360,6 +411,7 @@ enum ley_status ley_model_calibrate(struct ley_scaler_set *set,
     LEY_TRY(ley_hardware_check(hardware, config->n_heads / config->n_kv_heads));
     LEY_TRY(ley_scaler_set_create(set, config->n_layers, &shape));
     set->centres_keys = options->centres_keys;
+    set->normalises_outputs = options->normalises_outputs;
     struct calibration calibration = {
         .hardware = hardware, .set = set, .progress = options->progress};
     enum ley_status status = run_text(&calibration, model, options->tokens, options->n_tokens);

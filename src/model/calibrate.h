@@ -22,12 +22,12 @@ struct ley_calibration_report {
     int worst_layer, worst_head;
 };
 
-// What to calibrate on: n_tokens tokens of text, some hundred; for centred keys (M25) or as they
-// are. progress is called after each layer and may be NULL.
+// What to calibrate on: n_tokens tokens of text, some hundred; for centred keys (M25) and
+// normalised outputs (M29) or as they are. progress is called after each layer and may be NULL.
 struct ley_calibration_options {
     const int32_t *tokens;
     int64_t n_tokens;
-    bool centres_keys;
+    bool centres_keys, normalises_outputs;
     const struct ley_progress *progress;
 };
 

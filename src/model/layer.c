@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "attention/centre.h"
+#include "attention/normalise.h"
 #include "event/ledger.h"
 #include "model/branches_impl.h"
 #include "nn/activation.h"
@@ -114,22 +115,49 @@ static struct ley_ledger *head_ledger(const struct span *span) {
     return all ? all + (int64_t)span->layer * (config->n_kv_heads + config->n_heads) : NULL;
 }
 
-// M25: subtracting a mean takes two additions a component.
-static void centre_keys(const struct span *span) {
-    const struct ley_session *session = span->session;
-    const struct ley_model_config *config = &session->model->config;
-    int64_t n_rows = session->n_batch * span->n_tokens;
-    if (!span->weights->attention->centres_keys) {
-        return;
-    }
-    ley_centre_keys(session->a.qkv + span->width_q, span->stride, n_rows, config->n_kv_heads,
-                    config->head_dim);
+// Digital work on each of n heads, whose ledgers begin at `first`.
+static void count_operations(const struct span *span, int first, int n, int64_t per_head) {
+    int64_t n_rows = span->session->n_batch * span->n_tokens;
     if (span->feed->ledger) {
-        span->feed->ledger[span->layer].scaler_operations += (uint64_t)(2 * n_rows * span->width_k);
+        span->feed->ledger[span->layer].scaler_operations += (uint64_t)(n_rows * n * per_head);
     }
     struct ley_ledger *heads = head_ledger(span);
-    for (int h = 0; heads && h < config->n_kv_heads; h++) {
-        heads[h].scaler_operations += (uint64_t)(2 * n_rows * config->head_dim);
+    for (int h = 0; heads && h < n; h++) {
+        heads[first + h].scaler_operations += (uint64_t)(n_rows * per_head);
+    }
+}
+
+// M25, M29: subtracting a mean takes two additions a component.
+static void centre(const struct span *span, bool is_key) {
+    const struct ley_session *session = span->session;
+    const struct ley_model_config *config = &session->model->config;
+    float *heads = session->a.qkv + span->width_q + (is_key ? 0 : span->width_k);
+    ley_centre_heads(heads, span->stride, session->n_batch * span->n_tokens, config->n_kv_heads,
+                     config->head_dim);
+    count_operations(span, 0, config->n_kv_heads, 2 * (int64_t)config->head_dim);
+}
+
+// What is digital before the arrays.
+static void prepare(const struct span *span) {
+    const struct ley_attention *attention = span->weights->attention;
+    if (attention->centres_keys) {
+        centre(span, true);
+    }
+    if (attention->normalises_outputs) {
+        centre(span, false);
+    }
+}
+
+// M29: a component is added to the mean, loses it and is scaled; a head divides once.
+static void normalise(const struct span *span) {
+    const struct ley_session *session = span->session;
+    const struct ley_model_config *config = &session->model->config;
+    const struct ley_attention *attention = span->weights->attention;
+    if (attention->normalises_outputs) {
+        ley_normalise_forward(session->a.attended, NULL, attention->output_size,
+                              session->n_batch * span->n_tokens, config->n_heads, config->head_dim);
+        count_operations(span, config->n_kv_heads, config->n_heads,
+                         3 * (int64_t)config->head_dim + 1);
     }
 }
 
@@ -246,7 +274,7 @@ enum ley_status ley_layer_forward(struct ley_session *session, int l, int64_t n_
     ley_linear_forward(a->qkv, span.weights->qkv, a->h, n_rows);
     rotate(&span);
     if (span.weights->attention) {
-        centre_keys(&span);
+        prepare(&span);
     }
     if (session->branches) {
         LEY_TRY(attend_branches(&span));
@@ -254,6 +282,9 @@ enum ley_status ley_layer_forward(struct ley_session *session, int l, int64_t n_
         LEY_TRY(attend_analog(&span));
     } else {
         attend_digital(&span);
+    }
+    if (span.weights->attention) {
+        normalise(&span);
     }
     observe(&span);
     ley_linear_forward(a->h, span.weights->attention_out, a->attended, n_rows);

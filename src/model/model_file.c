@@ -290,11 +290,7 @@ enum ley_status ley_model_file_scalers(const struct ley_model_file *file,
     *has_scalers = from->n_layers > 0;
     if (*has_scalers) {
         LEY_TRY(ley_scaler_set_create(set, from->n_layers, &from->shape));
-        set->centres_keys = from->centres_keys;
-        for (int i = 0; i < LEY_N_SIGNALS; i++) {
-            int n = from->n_layers * ley_attention_n_heads(&from->shape, (enum ley_signal)i);
-            memcpy(set->scaler[i], from->scaler[i], (size_t)n * sizeof *set->scaler[i]);
-        }
+        ley_scaler_set_copy(set, from);
         return LEY_OK;
     }
     *has_scalers = scaler_keys_exist(&file->gguf);

@@ -129,7 +129,7 @@ enum ley_status ley_model_match(struct ley_match_result *result, struct ley_mode
                                 const struct ley_match_observer *observer) {
     const struct ley_match_options published = ley_match_options_init();
     struct matching matching = {.session = NULL};
-    LEY_ASSERT(model->layer[0].attention);
+    LEY_ASSERT(model->layer[0].attention && !model->layer[0].attention->normalises_outputs);
     options = options ? options : &published;
     *result = (struct ley_match_result){.n_iterations = 0};
     enum ley_status status = create(&matching, model, batch, options);

@@ -49,10 +49,11 @@ LEY_MUST_CHECK enum ley_status ley_model_distributions(struct ley_scaler_set *se
                                                        struct ley_session *session,
                                                        const struct ley_match_batch *batch);
 
-// Matches the scalers of an analog model to `target`, which has its shape (contract). The model
-// must have no session (contract). options NULL: the published constants; observer may be NULL.
-// Not to reach the tolerance is no failure. Fails for memory, tokens outside the vocabulary, more
-// tokens than the model has positions, or when stopped; the scalers are then between two states.
+// Matches the scalers of an analog model with plain outputs (contract) to `target`, which has its
+// shape (contract). The model must have no session (contract). options NULL: the published
+// constants; observer may be NULL. Not to reach the tolerance is no failure. Fails for memory,
+// tokens outside the vocabulary, more tokens than the model has positions, or when stopped; the
+// scalers are then between two states.
 LEY_MUST_CHECK enum ley_status
 ley_model_match(struct ley_match_result *result, struct ley_model *model,
                 const struct ley_scaler_set *target, const struct ley_match_batch *batch,

@@ -89,6 +89,7 @@ void ley_net_give_scalers(struct ley_net *net) {
 void ley_net_scalers(struct ley_scaler_set *set, const struct ley_net *net) {
     LEY_ASSERT(set->n_layers == net->parameters.config.n_layers);
     set->centres_keys = net->model->layer[0].attention->centres_keys;
+    set->normalises_outputs = net->model->layer[0].attention->normalises_outputs;
     for (int l = 0; l < set->n_layers; l++) {
         const struct ley_attention *attention = net->model->layer[l].attention;
         LEY_ASSERT(memcmp(&set->shape, &attention->shape, sizeof set->shape) == 0);
@@ -97,6 +98,9 @@ void ley_net_scalers(struct ley_scaler_set *set, const struct ley_net *net) {
             memcpy(ley_scaler_set_at(set, (enum ley_signal)s, l), attention->scaler[s],
                    n * sizeof(struct ley_scaler));
         }
+        size_t n_sizes = (size_t)set->shape.n_query_heads;
+        memcpy(set->output_size + (size_t)l * n_sizes, attention->output_size,
+               n_sizes * sizeof(double));
     }
 }
 

@@ -1,6 +1,7 @@
 // net_impl.h - the inside of a net, shared by net.c (life), net_pack.c, net_memory.c, net_layer.c,
 // net_pass.c, net_analog.c, net_lora.c and net_lora_pass.c (running).
 #pragma once
+#include "attention/normalise.h"
 #include "model/model_impl.h"
 #include "model/net.h"
 #include "model/net_lora.h"
@@ -13,13 +14,14 @@ struct ley_net_layer {
 
 // What a layer computes on its way.
 struct ley_net_inside {
-    float *h;        // (R, C) normalised input of attention
-    float *qkv;      // (R, Q + 2 K)
-    float *attended; // (R, Q)
-    float *middle;   // (R, C) residual stream between attention and feed-forward
-    float *g;        // (R, C) its normalised copy
-    float *ffn_in;   // (R, F or 2 F)
-    float *active;   // (R, F)
+    float *h;                   // (R, C) normalised input of attention
+    float *qkv;                 // (R, Q + 2 K)
+    float *attended;            // (R, Q)
+    struct ley_norm_sums *sums; // (R, Hq) of normalised outputs (M29)
+    float *middle;              // (R, C) residual stream between attention and feed-forward
+    float *g;                   // (R, C) its normalised copy
+    float *ffn_in;              // (R, F or 2 F)
+    float *active;              // (R, F)
 };
 
 // R = B * T rows (widths as in model_impl.h). All of it is one allocation, `block`.

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "attention/centre.h"
+#include "attention/normalise.h"
 #include "model/net_impl.h"
 #include "model/state.h"
 #include "nn/activation.h"
@@ -105,14 +106,17 @@ static void rotate(float *qkv, const struct ley_net *net, bool is_backward) {
     }
 }
 
-// M25: forward and back are the same.
-static void centre_keys(float *qkv, const struct ley_net *net, int l) {
+// M25, M29: forward and back are the same.
+static void centre(float *qkv, const struct ley_net *net, int l) {
     const struct ley_model_config *config = &net->parameters.config;
     const struct ley_attention *attention = net->model->layer[l].attention;
     int Q = ley_width_q(config), K = ley_width_k(config);
+    int64_t n_rows = net->a.n_batch * net->a.n_tokens;
     if (attention && attention->centres_keys) {
-        ley_centre_keys(qkv + Q, Q + 2 * K, net->a.n_batch * net->a.n_tokens, config->n_kv_heads,
-                        config->head_dim);
+        ley_centre_heads(qkv + Q, Q + 2 * K, n_rows, config->n_kv_heads, config->head_dim);
+    }
+    if (attention && attention->normalises_outputs) {
+        ley_centre_heads(qkv + Q + K, Q + 2 * K, n_rows, config->n_kv_heads, config->head_dim);
     }
 }
 
@@ -124,9 +128,13 @@ enum ley_status ley_net_attention_forward(struct ley_net *net, int l, const floa
     ley_norm_forward(in->h, x, model, &weights->attention_norm, n_rows);
     ley_linear_forward(in->qkv, weights->qkv, in->h, n_rows);
     rotate(in->qkv, net, false);
-    centre_keys(in->qkv, net, l);
+    centre(in->qkv, net, l);
     const struct ley_observation seen = observe(net, l);
     LEY_TRY(net->attention.forward(net->attention.context, in->attended, &seen));
+    if (weights->attention && weights->attention->normalises_outputs) {
+        ley_normalise_forward(in->attended, in->sums, weights->attention->output_size, n_rows,
+                              model->config.n_heads, model->config.head_dim);
+    }
     ley_linear_forward(net->a.dh, weights->attention_out, in->attended, n_rows);
     return LEY_OK;
 }
@@ -284,10 +292,15 @@ enum ley_status ley_net_attention_backward(struct ley_net *net, int l, const flo
     const struct ley_stack out = ley_net_stack(net, LEY_STACK_ATTENTION_OUT, l);
     const struct ley_stack qkv = ley_net_stack(net, LEY_STACK_QKV, l);
     LEY_TRY(ley_stack_backward(a->dattended, net, &out, a->dx, in->attended, n_rows));
+    const struct ley_attention *attention = net->model->layer[l].attention;
+    if (attention && attention->normalises_outputs) {
+        ley_normalise_backward(a->dattended, in->attended, in->sums, attention->output_size, n_rows,
+                               config->n_heads, config->head_dim);
+    }
     const struct ley_observation seen = observe(net, l);
     LEY_TRY(net->attention.backward(net->attention.context, a->dqkv, a->dqkv + Q, a->dqkv + Q + K,
                                     a->dattended, &seen));
-    centre_keys(a->dqkv, net, l);
+    centre(a->dqkv, net, l);
     rotate(a->dqkv, net, true);
     LEY_TRY(ley_stack_backward(a->dh, net, &qkv, a->dqkv, in->h, n_rows));
     ley_net_norm_backward(a->dx, net, &net->model->layer[l].attention_norm, LEY_WEIGHT_ATTN_NORM, l,

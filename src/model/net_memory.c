@@ -33,6 +33,8 @@ static void lay_out_inside(struct ley_net_inside *inside, const struct ley_model
     inside->h = cut(block, at, n_rows * C);
     inside->qkv = cut(block, at, n_rows * (Q + 2 * K));
     inside->attended = cut(block, at, n_rows * Q);
+    inside->sums =
+        (struct ley_norm_sums *)(void *)cut(block, at, 2 * n_rows * config->n_heads); // floats
     inside->middle = cut(block, at, n_rows * C);
     inside->g = cut(block, at, n_rows * C);
     inside->ffn_in = cut(block, at, n_rows * F * (config->activation == LEY_SWIGLU ? 2 : 1));

@@ -7,6 +7,7 @@
 #include "core/memory.h"
 
 static const char CENTRED[] = "leyden.scaler.k.centred";
+static const char SIZE[] = "leyden.scaler.output.size";
 
 // "leyden.scaler.k.a": one array per signal and letter, index layer * heads + head (ORDER of
 // ley_scaler_set).
@@ -37,6 +38,28 @@ static enum ley_status read_scaler(struct ley_scaler *scaler, uint64_t n,
     return LEY_OK;
 }
 
+// Sizes of M29: whoever has them has normalised outputs.
+static enum ley_status read_sizes(struct ley_scaler_set *set, const struct ley_gguf *gguf,
+                                  const char *path) {
+    uint64_t n = (uint64_t)set->n_layers * (uint64_t)set->shape.n_query_heads;
+    const struct ley_gguf_pair *pair = ley_gguf_find(gguf, SIZE);
+    if (!pair) {
+        return LEY_OK;
+    }
+    if (!pair->is_array || pair->type != LEY_GGUF_F32 || pair->n_items != n) {
+        return ley_fail(LEY_E_FORMAT, "%s: %s is not an array of %llu float32 values", path, SIZE,
+                        (unsigned long long)n);
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        set->output_size[i] = ley_gguf_item(pair, i);
+        if (!(set->output_size[i] > 0 && set->output_size[i] < 1e30)) {
+            return ley_fail(LEY_E_FORMAT, "%s: %s holds a value that is not above 0", path, SIZE);
+        }
+    }
+    set->normalises_outputs = true;
+    return LEY_OK;
+}
+
 bool scaler_keys_exist(const struct ley_gguf *gguf) {
     return ley_gguf_find(gguf, "leyden.scaler.q.a") != NULL;
 }
@@ -54,6 +77,9 @@ enum ley_status scaler_keys_read(struct ley_scaler_set *set, const struct ley_gg
         int n_heads = ley_attention_n_heads(&shape, signal);
         status = read_scaler(set->scaler[signal], (uint64_t)config->n_layers * (uint64_t)n_heads,
                              gguf, signal, i % 2 ? 'b' : 'a', path);
+    }
+    if (status == LEY_OK) {
+        status = read_sizes(set, gguf, path);
     }
     if (status != LEY_OK) {
         ley_scaler_set_destroy(set);
@@ -94,12 +120,30 @@ static enum ley_status add_scaler(struct ley_gguf_builder *builder,
     return LEY_OK;
 }
 
+static enum ley_status add_sizes(struct ley_gguf_builder *builder,
+                                 const struct ley_scaler_set *set) {
+    size_t n = (size_t)set->n_layers * (size_t)set->shape.n_query_heads;
+    float *values = ley_alloc(n, sizeof *values);
+    if (!values) {
+        return ley_fail_memory("sizes of outputs", n, sizeof *values);
+    }
+    for (size_t i = 0; i < n; i++) {
+        values[i] = (float)set->output_size[i];
+    }
+    ley_gguf_add_f32_array(builder, SIZE, values, n);
+    ley_free(values);
+    return LEY_OK;
+}
+
 // What these scalers were found for, and how; then the scalers.
 enum ley_status scaler_keys_add(struct ley_gguf_builder *builder, const struct scaler_keys *keys) {
     ley_gguf_add_string(builder, "leyden.hardware", keys->hardware);
     ley_gguf_add_string(builder, "leyden.scaler.origin", keys->origin);
     if (keys->set.centres_keys) {
         ley_gguf_add_bool(builder, CENTRED, true);
+    }
+    if (keys->set.normalises_outputs) {
+        LEY_TRY(add_sizes(builder, &keys->set));
     }
     for (int i = 0; i < 2 * LEY_N_SIGNALS; i++) {
         LEY_TRY(add_scaler(builder, &keys->set, (enum ley_signal)(i / 2), i % 2 ? 'b' : 'a'));

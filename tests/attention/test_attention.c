@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "attention/centre.h"
+#include "attention/normalise.h"
 #include "support/support.h"
 
 struct data {
@@ -200,8 +201,8 @@ static void test_centred_keys(void **state) {
     }
     static float g[ROWS * STRIDE];
     memcpy(g, y, sizeof g);
-    ley_centre_keys(k, STRIDE, ROWS, HEADS, D);
-    ley_centre_keys(g, STRIDE, ROWS, HEADS, D);
+    ley_centre_heads(k, STRIDE, ROWS, HEADS, D);
+    ley_centre_heads(g, STRIDE, ROWS, HEADS, D);
     for (int r = 0; r < ROWS; r++) {
         const float *row = k + r * STRIDE, *before = x + r * STRIDE;
         for (int h = 0; h < HEADS; h++) {
@@ -220,6 +221,53 @@ static void test_centred_keys(void **state) {
         }
     }
     assert_true(fabs(there - back) < 1e-4);
+}
+
+// M29: the formula in double, sums of nothing, and gradients by differences.
+static void test_normalised_outputs(void **state) {
+    (void)state;
+    enum { ROWS = 70, HEADS = 3, D = 6, N = ROWS * HEADS * D };
+    static float y[N], z[N], dz[N], dy[N];
+    static struct ley_norm_sums sums[ROWS * HEADS];
+    const double size[HEADS] = {0.5, 1, 3};
+    for (int i = 0; i < N; i++) {
+        // heads that are closed, open and wide open
+        int head = i / D % HEADS;
+        y[i] = i < HEADS * D ? 0 : (float)(random_between(5, (uint64_t)i, -1, 1) + 4 * head - 1);
+        dz[i] = (float)random_between(6, (uint64_t)i, -1, 1);
+    }
+    memcpy(z, y, sizeof z);
+    memcpy(dy, dz, sizeof dy);
+    ley_normalise_forward(z, sums, size, ROWS, HEADS, D);
+    ley_normalise_backward(dy, z, sums, size, ROWS, HEADS, D);
+    for (int at = 0; at < ROWS * HEADS; at++) {
+        double loss[2][D];
+        for (int i = 0; i < 2 * D; i++) { // each component by 1e-3 down and up
+            double mean = 0, variance = 0, x[D];
+            for (int d = 0; d < D; d++) {
+                x[d] = (double)y[at * D + d] + (d == i / 2 ? i % 2 * 2e-3 - 1e-3 : 0);
+                mean += x[d] / D;
+            }
+            for (int d = 0; d < D; d++) {
+                variance += (x[d] - mean) * (x[d] - mean) / D;
+            }
+            double open = mean > 0 ? mean : 0, divisor = sqrt(1 + open * open + variance / 4);
+            loss[i % 2][i / 2] = 0;
+            for (int d = 0; d < D; d++) {
+                double value = size[at % HEADS] * (x[d] - mean) / divisor;
+                loss[i % 2][i / 2] += value * (double)dz[at * D + d];
+                assert_true(i > 0 || fabs(value - (double)z[at * D + d]) < 2e-2);
+            }
+            assert_true(fabs(open - (double)sums[at].open) < 1e-3);
+        }
+        for (int d = 0; d < D; d++) {
+            double slope = (loss[1][d] - loss[0][d]) / 2e-3;
+            assert_true(fabs(slope - (double)dy[at * D + d]) < 2e-3);
+        }
+    }
+    for (int d = 0; d < HEADS * D; d++) {
+        assert_true(z[d] == 0);
+    }
 }
 
 static void test_sequence_equals_bank(void **state) {
@@ -534,6 +582,7 @@ static void test_stops_on_request(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_centred_keys),
+        cmocka_unit_test(test_normalised_outputs),
         cmocka_unit_test(test_sequence_equals_bank),
         cmocka_unit_test(test_real_tiles),
         cmocka_unit_test(test_threads_do_not_matter),

@@ -126,6 +126,15 @@ stat -c '%i %y' self.tokens >after.txt
 same "sampled text was made again" before.txt after.txt
 same "the same text gives another adapter" self.gguf self2.gguf
 
+# outputs over what scores sum up to: kept by the adapter, and not to be matched
+check "normalised outputs" adapt n.gguf --outputs normalised --type f32
+check "run with normalised outputs" "$LEYDEN" run -m "$model" --adapter n.gguf $chip -p hell -n 4 --temp 0
+check "merge normalised outputs" "$LEYDEN" convert "$model" --adapter n.gguf -o n_merged.gguf --type f32
+[ "$(nll "$model" --adapter n.gguf)" = "$(nll n_merged.gguf)" ] || { echo "FAILED: sizes of outputs are lost"; failures=$((failures + 1)); }
+[ "$(nll n_merged.gguf)" != "$(nll m.gguf)" ] || { echo "FAILED: --outputs does nothing"; failures=$((failures + 1)); }
+expect 2 "match is for plain outputs" adapt x.gguf --adapter n.gguf --method match
+expect 2 "outputs is 'wide', must be plain or normalised" adapt x.gguf --outputs wide
+
 # from the linear chip by matching
 "$LEYDEN" adapt -m "$model" --hw paper-linear --set array.window=16 --data text.txt -o lin.gguf \
     --tokens 512 --ctx 16 --batch 8 --rank 2 --dtype f32 >stdout.txt 2>stderr.txt

@@ -62,7 +62,7 @@ static struct ley_model *make_model(enum ley_family family, const char *hw, int 
         hardware.cell.tau_s = 100 * hardware.time.token_period_s;
         ASSERT_OK(ley_model_set_analog(model, &hardware));
         ley_model_attention(model, 1)->scaler[LEY_SIGNAL_K][0].a = 0.3;
-        ley_model_attention(model, 0)->centres_keys = true; // M25
+        make_normalised(ley_model_attention(model, 0));
     }
     return model;
 }

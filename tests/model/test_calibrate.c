@@ -22,22 +22,23 @@ static void make_tokens(int32_t tokens[N_TOKENS]) {
     }
 }
 
-static struct ley_scaler_set
-calibrate_keys(struct ley_model *model, struct ley_calibration_report *report, bool centres_keys) {
+static struct ley_scaler_set calibrate_as(struct ley_model *model,
+                                          struct ley_calibration_report *report, bool centres_keys,
+                                          bool normalises_outputs) {
     struct ley_hardware hardware;
     struct ley_scaler_set set;
     int32_t tokens[N_TOKENS];
     make_tokens(tokens);
     ASSERT_OK(ley_hardware_load(&hardware, "paper"));
-    ASSERT_OK(ley_model_calibrate(
-        &set, report, model, &hardware,
-        &(struct ley_calibration_options){tokens, N_TOKENS, centres_keys, NULL}));
+    ASSERT_OK(ley_model_calibrate(&set, report, model, &hardware,
+                                  &(struct ley_calibration_options){tokens, N_TOKENS, centres_keys,
+                                                                    normalises_outputs, NULL}));
     return set;
 }
 
 static struct ley_scaler_set calibrate(struct ley_model *model,
                                        struct ley_calibration_report *report) {
-    return calibrate_keys(model, report, false);
+    return calibrate_as(model, report, false, false);
 }
 
 // Sum of squared differences between analog and digital outputs of layer 0, whose inputs are equal.
@@ -105,24 +106,34 @@ static void test_better_than_initial(void **state) {
     ley_model_destroy(model);
 }
 
-// M25: the flag reaches the attention, and its scalers fit the keys that it then sees.
-static void test_centred_keys(void **state) {
-    (void)state;
-    static struct outputs digital, centred;
+// M25, M29: the forms reach the attention, and its scalers fit the keys and values that it then
+// sees.
+static void check_forms(bool normalises_outputs) {
+    static struct outputs digital, analog;
     struct ley_model *model = make_model();
     struct ley_calibration_report report;
     struct ley_hardware hardware;
     run(&digital, model);
-    struct ley_scaler_set set = calibrate_keys(model, &report, true);
-    assert_true(set.centres_keys);
+    struct ley_scaler_set set = calibrate_as(model, &report, true, normalises_outputs);
+    assert_true(set.centres_keys && set.normalises_outputs == normalises_outputs);
     ASSERT_OK(ley_hardware_load(&hardware, "paper"));
     ASSERT_OK(ley_model_set_analog(model, &hardware));
     ley_scaler_set_apply(&set, ley_model_attention(model, 0), 0);
     assert_true(ley_model_attention(model, 0)->centres_keys);
-    run(&centred, model);
-    assert_true(miss(&centred, &digital) < 0.9 * miss_of_constants(&digital));
+    run(&analog, model);
+    assert_true(miss(&analog, &digital) < 0.9 * miss_of_constants(&digital));
     ley_scaler_set_destroy(&set);
     ley_model_destroy(model);
+}
+
+static void test_centred_keys(void **state) {
+    (void)state;
+    check_forms(false);
+}
+
+static void test_normalised_outputs(void **state) {
+    (void)state;
+    check_forms(true);
 }
 
 static void test_threads_do_not_matter(void **state) {
@@ -148,6 +159,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_better_than_initial),
         cmocka_unit_test(test_centred_keys),
+        cmocka_unit_test(test_normalised_outputs),
         cmocka_unit_test(test_threads_do_not_matter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

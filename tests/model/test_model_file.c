@@ -252,6 +252,10 @@ static void test_scalers_round_trip(void **state) {
             set.scaler[signal][h] = (struct ley_scaler){signal + 0.5, h - 0.25};
         }
     }
+    set.normalises_outputs = true; // M29
+    for (int h = 0; h < shape.n_query_heads; h++) {
+        set.output_size[h] = h + 0.5;
+    }
     ASSERT_OK(ley_model_file_open(&file, seed("llama_q4_0")));
     ASSERT_OK(ley_model_file_scalers(file, &back, &has_scalers));
     assert_false(has_scalers);
@@ -267,6 +271,8 @@ static void test_scalers_round_trip(void **state) {
         size_t n = (size_t)ley_attention_n_heads(&shape, (enum ley_signal)signal);
         assert_memory_equal(set.scaler[signal], back.scaler[signal], n * sizeof(struct ley_scaler));
     }
+    assert_true(back.normalises_outputs && !back.centres_keys);
+    assert_memory_equal(set.output_size, back.output_size, 4 * sizeof(double));
     ley_model_file_close(file);
     ley_scaler_set_destroy(&set);
     ley_scaler_set_destroy(&back);

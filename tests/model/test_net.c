@@ -293,7 +293,7 @@ static void test_analog(void **state) {
     make_with(&f, LEY_FAMILY_LLAMA, LEY_NN_F32, scalers, 2 * LEY_SCALER_TENSORS);
     ASSERT_OK(ley_hardware_load(&hardware, "paper"));
     ASSERT_OK(ley_net_set_analog(f.net, &hardware));
-    ley_model_attention(ley_net_model(f.net), 0)->centres_keys = true; // M25
+    make_normalised(ley_model_attention(ley_net_model(f.net), 0));
     const struct ley_parameter *a = ley_parameters_named(f.p, "SCALER_K_A.1");
     assert_int_equal(a->n_columns, 2); // key-value heads
     f.p->value[a->offset + 1] = 0.37f;
@@ -333,7 +333,7 @@ static void test_analog_gradient_along_directions(void **state) {
         ley_scaler_parameters(scalers, &f.config);
         make_with(&f, (enum ley_family)family, LEY_NN_F32, scalers, 2 * LEY_SCALER_TENSORS);
         ASSERT_OK(ley_net_set_analog(f.net, &hardware));
-        ley_model_attention(ley_net_model(f.net), family)->centres_keys = true; // M25
+        make_normalised(ley_model_attention(ley_net_model(f.net), family));
         check_directions_on(&f, true);
         ley_net_destroy(f.net);
     }

@@ -75,7 +75,7 @@ static void make_model(struct setup *setup, enum ley_family family, bool is_anal
         hardware.cell.tau_s = 100 * hardware.time.token_period_s;
         ASSERT_OK(ley_model_set_analog(setup->model, &hardware));
         ley_model_attention(setup->model, 1)->scaler[LEY_SIGNAL_K][0].a = 0.3;
-        ley_model_attention(setup->model, 1)->centres_keys = true; // M25
+        make_normalised(ley_model_attention(setup->model, 1));
     }
 }
 

@@ -125,6 +125,13 @@ struct ley_attention_call packed_call(double *out, const double *q, const double
     };
 }
 
+void make_normalised(struct ley_attention *attention) {
+    attention->centres_keys = attention->normalises_outputs = true;
+    for (int h = 0; h < attention->shape.n_query_heads; h++) {
+        attention->output_size[h] = 0.8 + 0.3 * h;
+    }
+}
+
 char test_folder[64];
 
 int make_folder(void **state) {

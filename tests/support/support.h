@@ -60,6 +60,9 @@ struct ley_attention_call packed_call(double *out, const double *q, const double
                                       const double *v, const struct ley_attention_shape *shape,
                                       int64_t n_batch, int64_t n_tokens);
 
+// M25, M29: keys centred and outputs normalised, with sizes 0.8, 1.1, 1.4, ...
+void make_normalised(struct ley_attention *attention);
+
 // A folder of a test's own: fixtures that make it (its name is then in `test_folder`) and remove it
 // with all that is in it.
 extern char test_folder[64];
