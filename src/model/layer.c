@@ -148,7 +148,8 @@ static void prepare(const struct span *span) {
     }
 }
 
-// M29: a component is added to the mean, loses it and is scaled; a head divides once.
+// M29: a component is added to the mean, loses it, is squared, added up and scaled; a head takes a
+// root and divides once.
 static void normalise(const struct span *span) {
     const struct ley_session *session = span->session;
     const struct ley_model_config *config = &session->model->config;
@@ -157,7 +158,7 @@ static void normalise(const struct span *span) {
         ley_normalise_forward(session->a.attended, NULL, attention->output_size,
                               session->n_batch * span->n_tokens, config->n_heads, config->head_dim);
         count_operations(span, config->n_kv_heads, config->n_heads,
-                         3 * (int64_t)config->head_dim + 1);
+                         5 * (int64_t)config->head_dim + 2);
     }
 }
 
