@@ -98,7 +98,7 @@ static double fit_line(struct ley_scaler *line, const double *want, const double
 
 // M29: got (n_tokens, D) becomes the normalised output for a slope that brings the denominator of a
 // usual token to usual_sum; size: least squares want ~ size got. Returns the share of variance that
-// is left. A head that nothing opens gets size 1.
+// is left. A head that does not follow gets size 1.
 static double fit_size(struct ley_scaler *line, double *size, const double *want, double *got,
                        int64_t n_tokens, int head_dim) {
     int64_t n = n_tokens * head_dim;
@@ -119,13 +119,13 @@ static double fit_size(struct ley_scaler *line, double *size, const double *want
             square += x[d] * x[d];
         }
     }
-    *size = cross > 0 ? cross / square : 1;
+    *size = cross > 1e-6 * square ? cross / square : 1;
     for (int64_t i = 0; i < n; i++) {
         double difference = want[i] - *size * got[i];
         missed += difference * difference;
     }
-    struct moments w = moments_of(want, n);
-    return missed / ((double)n * w.deviation * w.deviation);
+    double variance = pow(moments_of(want, n).deviation, 2);
+    return variance > 0 ? missed / ((double)n * variance) : 1;
 }
 
 // Runs the group with the scalers that its attention holds now and fits every head's line.
