@@ -50,8 +50,8 @@ static enum ley_status set_start(struct adapt *adapt, struct ley_hardware *made_
     *has_hardware = *has_hardware && has_scalers;
     if (!has_scalers) {
         LEY_TRY(language_calibrate(language, &report, NULL, 128, &adapt->forms));
-        if (!adapt->forms
-                 .normalises_outputs) { // there slopes say how much is open, not how much is said
+        // Slopes of normalised outputs say how much has to be open, not how much is said.
+        if (!language->scalers.normalises_outputs) {
             wake_outputs(&language->scalers);
         }
         printf("calibrated in %.1f s: %.0f %% of the variance of attention unexplained\n",
