@@ -48,6 +48,11 @@ static enum ley_status set_start(struct adapt *adapt, struct ley_hardware *made_
     LEY_TRY(ley_model_file_scalers(file, &language->scalers, &has_scalers));
     LEY_TRY(language_file_hardware(made_for, has_hardware, file));
     *has_hardware = *has_hardware && has_scalers;
+    if (has_scalers && adapt->forms.normalises_outputs && !language->scalers.normalises_outputs) {
+        return ley_fail(LEY_E_ARGUMENT,
+                        "--outputs normalised: the model or adapter has scalers for "
+                        "plain outputs already; start from one without");
+    }
     if (!has_scalers) {
         LEY_TRY(language_calibrate(language, &report, NULL, 128, &adapt->forms));
         // Slopes of normalised outputs say how much has to be open, not how much is said.

@@ -71,8 +71,7 @@ int cmd_calibrate(int argc, char **argv) {
         {"file", 'f', OPTION_TEXT, &o.file, "FILE", "text to calibrate on (default: built in)"},
         {"tokens", 'n', OPTION_INT, &o.n_tokens, "N", "tokens of it at most (128)"},
         {"keys", 0, OPTION_TEXT, &o.keys, "FORM", "plain, or centred: without their mean (plain)"},
-        {"outputs", 0, OPTION_TEXT, &o.outputs, "FORM",
-         "plain, or normalised: over what a head's scores sum up to (plain)"},
+        {"outputs", 0, OPTION_TEXT, &o.outputs, "FORM", "plain, or normalised by scores (plain)"},
     };
     int result = options_parse(argc, argv, &command, rows, sizeof rows / sizeof rows[0], NULL);
     if (result != 0) {

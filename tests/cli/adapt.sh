@@ -132,6 +132,7 @@ check "run with normalised outputs" "$LEYDEN" run -m "$model" --adapter n.gguf $
 check "merge normalised outputs" "$LEYDEN" convert "$model" --adapter n.gguf -o n_merged.gguf --type f32
 [ "$(nll "$model" --adapter n.gguf)" = "$(nll n_merged.gguf)" ] || { echo "FAILED: sizes of outputs are lost"; failures=$((failures + 1)); }
 [ "$(nll n_merged.gguf)" != "$(nll m.gguf)" ] || { echo "FAILED: --outputs does nothing"; failures=$((failures + 1)); }
+expect 2 "has scalers for plain outputs already" adapt x.gguf --adapter a.gguf --outputs normalised
 expect 2 "match is for plain outputs" adapt x.gguf --adapter n.gguf --method match
 expect 2 "outputs is 'wide', must be plain or normalised" adapt x.gguf --outputs wide
 
