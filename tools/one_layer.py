@@ -3,12 +3,13 @@
 
     one_layer.py MODEL.gguf --heads                     where each digital head looks, layer by layer
     one_layer.py MODEL.gguf --text FILE --layer L       trains that layer's Q, K, V and scalers on the digital layer's
-        [--outputs plain|normalised] [--exact LIST]     inputs, and prints the share of each head's variance that is missed
+        [--outputs plain|normalised] [--exact LIST]     inputs, and prints the share of each head's squares that is missed
         [--steps N]
 
 A second, float implementation of MODEL.md, M1 to M18, M25 and M29 (no leakage, whole windows of 512 tokens), with
 gradients by jax. --exact: signals among q,k,v,out that no converter rounds. --heads reads 60 random tokens three times:
-"again" is the share of attention on the token behind the one that is read, where it stood before.
+"again" is the share of attention on the token behind the one that is read, where it stood before. Windows are drawn by
+chance, those for the result like those to learn from: a few tokens may be in both.
 Needs jax, numpy, gguf and build/bin/leyden (for tokens of --text).
 """
 import argparse
@@ -96,6 +97,12 @@ def inputs(model, path, layer):
     return jnp.stack([step(jnp.array(w)) for w in windows])
 
 
+def signals(text):
+    if not set(text.split(",")) <= {"q", "k", "v", "out"}:
+        raise argparse.ArgumentTypeError("must be of q,k,v,out")
+    return text.split(",")
+
+
 def rounded(x, low, high, levels, is_exact):
     x = jnp.clip(x, low, high)
     step = (high - low) / (levels - 1)
@@ -131,7 +138,6 @@ def start(model, h, w):
     p |= {"bq": jnp.full(H, 0.4), "bk": jnp.full(K, 0.42), "bv": jnp.full(K, 0.58 if normalised else 0.43)}
     want = model.softmax(q, k, v)[1]
     if normalised:
-        sums = chip(model, p | {"size": jnp.ones(H)}, h, w)
         p["ao"] = jnp.full(H, jnp.log(30.0))
         got = chip(model, p, h, w)
         return p | {"size": jnp.maximum((want * got).sum((0, 2, 3)) / (got * got).sum((0, 2, 3)), 1e-3)}
@@ -173,9 +179,15 @@ if __name__ == "__main__":
     parser.add_argument("--text")
     parser.add_argument("--layer", type=int)
     parser.add_argument("--outputs", choices=("plain", "normalised"), default="plain")
-    parser.add_argument("--exact", type=lambda text: text.split(","), default=[])
+    parser.add_argument("--exact", type=signals, default=[])
     parser.add_argument("--steps", type=int, default=250)
     options = parser.parse_args()
     if not options.heads and (options.text is None or options.layer is None):
         parser.error("--text and --layer are missing, or --heads")
-    (print_heads if options.heads else fit)(Model(options.model))
+    try:
+        model = Model(options.model)
+        if not options.heads and not 0 <= options.layer < model.n_layers:
+            parser.error(f"--layer must be 0 to {model.n_layers - 1}")
+        (print_heads if options.heads else fit)(model)
+    except (OSError, ValueError, KeyError) as error:
+        parser.error(f"{options.model}: {error!r}; it must be a llama model as GGUF, and --text a file")
